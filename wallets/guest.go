@@ -1,0 +1,59 @@
+package wallets
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+)
+
+// Guest is a wallet as it stands in the configuration: a Caddy module in the namespace
+// l402.wallets. It holds settings and no connection.
+type Guest interface {
+	// Identity names the resource that the wallet uses, such as node address and credential.
+	// Guests of equal identity share one Wallet, also across reloads. It may hold secrets: it
+	// is hashed before it is kept. It is called after Provision.
+	Identity() string
+
+	// Open makes the Wallet. It checks settings and returns an error that names the setting
+	// and the cure, but it neither dials nor writes nor starts a goroutine: those wait for
+	// the first call. A Wallet that holds connections is an io.Closer.
+	Open(env Env) (Wallet, error)
+
+	// Network is the chain that the wallet's invoices must be for.
+	Network() Network
+}
+
+// Reconfigurer is a Wallet that takes over changed settings (time-outs, limits) when a reload
+// finds it already open under the same identity.
+type Reconfigurer interface {
+	// Reconfigure gets the Guest of the new configuration, of the type that opened the wallet.
+	Reconfigure(g Guest)
+}
+
+// Env is what the host gives to a Wallet. Its answers change with each reload, so a Wallet asks
+// again each time and keeps none of them. It is safe for concurrent use.
+type Env interface {
+	// Logger is the current logger, named for the wallet.
+	Logger() *zap.Logger
+	// Load reads a value that Store wrote, by this or an earlier process. It returns an error
+	// that wraps fs.ErrNotExist where there is none.
+	Load(ctx context.Context, name string) ([]byte, error)
+	// Store keeps a small value under a name that is the wallet's own: lower-case letters,
+	// digits, '-', '_' and '.'. Storage may be slow and shared by several instances.
+	Store(ctx context.Context, name string, value []byte) error
+}
+
+// Templated is a Guest whose settings may hold placeholders that only a request can fill in, such
+// as {http.vars.tenant} in a Lightning address: one configured wallet that stands for many payees.
+type Templated interface {
+	Guest
+
+	// IsTemplate tells whether there are such placeholders. The Guest is then never opened
+	// itself.
+	IsTemplate() bool
+
+	// Fill returns the Guest for one request. The function replace puts the request's values
+	// into a text and returns an error where one is missing or empty; Fill passes that error
+	// on. The values are a client's words: Fill checks them as strictly as settings.
+	Fill(replace func(text string) (string, error)) (Guest, error)
+}
