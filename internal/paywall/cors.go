@@ -1,0 +1,70 @@
+package paywall
+
+import "net/http"
+
+// exposed are the answer headers that a script in a browser needs in order to pay.
+const exposed = "WWW-Authenticate, X-Cashu, Payment-Receipt, Retry-After, Link"
+
+// CORS lets scripts of any origin read an answer of the gate. There is nothing in it that
+// depends on cookies, so the wildcard is safe; an origin that an outer handler chose stays.
+func CORS(h http.Header, r *http.Request) {
+	if r.Header.Get("Origin") == "" {
+		return
+	}
+	if h.Get("Access-Control-Allow-Origin") == "" {
+		h.Set("Access-Control-Allow-Origin", "*")
+	}
+	h.Add("Access-Control-Expose-Headers", exposed)
+}
+
+// IsPreflight tells whether the request is a CORS preflight (the Fetch standard): it asks for
+// permission, carries no credential and must be answered without a payment.
+func IsPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions &&
+		r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// PreflightWriter lets an upstream answer a preflight without giving anything away: of its
+// answer only status and headers get through, and where it does not allow the request, the
+// answer is ours and allows it.
+type PreflightWriter struct {
+	http.ResponseWriter
+	r     *http.Request
+	wrote bool
+}
+
+// NewPreflightWriter wraps the writer of a preflight's answer.
+func NewPreflightWriter(w http.ResponseWriter, r *http.Request) *PreflightWriter {
+	return &PreflightWriter{ResponseWriter: w, r: r}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *PreflightWriter) WriteHeader(status int) {
+	if w.wrote || status < 200 {
+		return
+	}
+	w.wrote = true
+	h := w.Header()
+	h.Del("Content-Length")
+	h.Del("Content-Type")
+	h.Del("Transfer-Encoding")
+	if status >= 300 || h.Get("Access-Control-Allow-Origin") == "" {
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Allow-Methods", w.r.Header.Get("Access-Control-Request-Method"))
+		if asked := w.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+			h.Set("Access-Control-Allow-Headers", asked)
+		}
+		h.Set("Access-Control-Max-Age", "600")
+		h.Add("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+	}
+	w.ResponseWriter.WriteHeader(http.StatusNoContent)
+}
+
+// Write drops the body: whatever the upstream says beside its headers was not paid for.
+func (w *PreflightWriter) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return len(b), nil
+}
+
+// Finish answers where the upstream did not.
+func (w *PreflightWriter) Finish() { w.WriteHeader(http.StatusNotFound) }

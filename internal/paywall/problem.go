@@ -1,0 +1,132 @@
+// Package paywall writes the answers of the gate: what an unpaid, refused or limited client
+// reads, in the form that it accepts. It decides nothing; the gate says what to write.
+package paywall
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/lightningnetwork/lnd/lnwire"
+)
+
+// Problem is an answer of the gate in place of the upstream's.
+type Problem struct {
+	// Status is the HTTP status: 402, 429 or 503.
+	Status int
+	// Code is stable and made for programs, such as "payment_required" or "token_expired".
+	Code string
+	// Title says in a few words what the status means.
+	Title string
+	// Detail says what was wrong with this request.
+	Detail string
+	// Cure says what the client can do.
+	Cure string
+	// RetryAfter is when to come again; zero where that is not the cure.
+	RetryAfter time.Duration
+	// Offer is what can be paid; nil where nothing can.
+	Offer *Offer
+}
+
+// Offer is what the client gets for a payment.
+type Offer struct {
+	Service string
+	Tier    uint8
+	// Price is in millisatoshi.
+	Price lnwire.MilliSatoshi
+	// Invoice is the payment request, BOLT 11 as a rule.
+	Invoice string
+	// PaymentHash is the invoice's, in hex.
+	PaymentHash string
+	// Macaroon is the token in padded base64.
+	Macaroon string
+	// InvoiceExpires is when the invoice can no longer be paid.
+	InvoiceExpires time.Time
+	// Terms says in words what the payment buys, such as "valid for 24h".
+	Terms string
+	// NotMoney is set for a wallet whose invoices cost nothing.
+	NotMoney bool
+}
+
+// Write answers a request: headers that are common to all answers, then the body in the form
+// that the client accepts. The WWW-Authenticate lines must be set before. HEAD gets the same
+// headers and no body.
+func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
+	Headers(w.Header(), r, p)
+	if IsGRPC(r) {
+		writeGRPC(w, p)
+		return
+	}
+	var contentType string
+	var body []byte
+	switch Accepted(r.Header["Accept"]) {
+	case HTML:
+		contentType, body = "text/html; charset=utf-8", htmlBody(w.Header(), p)
+	case Text:
+		contentType, body = "text/plain; charset=utf-8", textBody(p)
+	default:
+		contentType, body = "application/problem+json", jsonBody(p)
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+	}
+}
+
+// Headers sets what every answer of the gate carries, whoever writes its body.
+func Headers(h http.Header, r *http.Request, p *Problem) {
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "Authorization, Accept")
+	if p.RetryAfter > 0 {
+		// Whole seconds, rounded up: zero would invite to come again at once.
+		h.Set("Retry-After", strconv.FormatInt(int64((p.RetryAfter+time.Second-1)/time.Second), 10))
+	}
+	CORS(h, r)
+}
+
+// document is the body of application/problem+json: RFC 9457 with members of our own.
+type document struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   string `json:"code"`
+	Cure   string `json:"cure,omitempty"`
+
+	Service        string     `json:"service,omitempty"`
+	Tier           *uint8     `json:"tier,omitempty"`
+	PriceMsat      uint64     `json:"price_msat,omitempty"`
+	Invoice        string     `json:"invoice,omitempty"`
+	PaymentHash    string     `json:"payment_hash,omitempty"`
+	Macaroon       string     `json:"macaroon,omitempty"`
+	InvoiceExpires *time.Time `json:"invoice_expires,omitempty"`
+	Terms          string     `json:"terms,omitempty"`
+	RetryAfter     int64      `json:"retry_after,omitempty"`
+	NotMoney       bool       `json:"not_money,omitempty"`
+}
+
+func jsonBody(p *Problem) []byte {
+	doc := document{
+		Type: "about:blank", Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code, Cure: p.Cure,
+		RetryAfter: int64((p.RetryAfter + time.Second - 1) / time.Second),
+	}
+	if o := p.Offer; o != nil {
+		doc.Service, doc.Tier, doc.PriceMsat = o.Service, &o.Tier, uint64(o.Price)
+		doc.Invoice, doc.PaymentHash, doc.Macaroon = o.Invoice, o.PaymentHash, o.Macaroon
+		expires := o.InvoiceExpires.UTC()
+		doc.InvoiceExpires, doc.Terms, doc.NotMoney = &expires, o.Terms, o.NotMoney
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // people read this in terminals too
+	if err := encoder.Encode(doc); err != nil {
+		return nil // strings and numbers always encode
+	}
+	return body.Bytes()
+}

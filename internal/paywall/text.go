@@ -1,0 +1,33 @@
+package paywall
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/caddy-l402/caddy-l402/internal/pricing"
+)
+
+// textBody is the answer for people in front of a terminal.
+func textBody(p *Problem) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%d %s\n", p.Status, p.Title)
+	if p.Detail != "" {
+		fmt.Fprintf(&b, "%s (%s)\n", p.Detail, p.Code)
+	}
+	if o := p.Offer; o != nil {
+		fmt.Fprintf(&b, "\nPrice:   %s", pricing.Format(o.Price))
+		if o.Terms != "" {
+			fmt.Fprintf(&b, ", %s", o.Terms)
+		}
+		fmt.Fprintf(&b, "\nInvoice: %s\nToken:   %s\nExpires: %s\n", o.Invoice, o.Macaroon,
+			o.InvoiceExpires.UTC().Format(time.RFC3339))
+		if o.NotMoney {
+			b.WriteString("\nThis is the sandbox wallet: its invoices are not money.\n")
+		}
+	}
+	if p.Cure != "" {
+		fmt.Fprintf(&b, "\n%s\n", p.Cure)
+	}
+	return b.Bytes()
+}
