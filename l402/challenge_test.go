@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lightningnetwork/lnd/lntypes"
 )
@@ -193,7 +194,7 @@ func FuzzParseChallenges(f *testing.F) {
 // The whole exchange as server and client see it.
 func TestExchange(t *testing.T) {
 	preimage := lntypes.Preimage{42}
-	token, err := NewTokenID(testKeyID, nil)
+	token, err := NewTokenID(testKeyID, time.Unix(1_800_000_000, 0), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/lightningnetwork/lnd/lntypes"
 )
@@ -36,7 +37,8 @@ func ParseKeyID(s string) (KeyID, error) {
 	return k, nil
 }
 
-// TokenID is the token's own part of the identifier: the key id and 24 random bytes.
+// TokenID is the token's own part of the identifier: the key id, the time at which the token was
+// made (Unix seconds, 5 bytes, big-endian) and 19 random bytes. The token's signature covers it.
 type TokenID [32]byte
 
 // KeyID returns the id of the master key that the token was made with.
@@ -45,14 +47,32 @@ func (t TokenID) KeyID() KeyID { return KeyID(t[:len(KeyID{})]) }
 // String returns the token id as 64 lower-case hex digits.
 func (t TokenID) String() string { return hex.EncodeToString(t[:]) }
 
-// NewTokenID makes a token id for the master key k with randomness from random, or from
-// crypto/rand if random is nil.
-func NewTokenID(k KeyID, random io.Reader) (TokenID, error) {
+// MintedAt returns the time at which the token was made, so that a service's tokens can be revoked
+// up to a moment.
+func (t TokenID) MintedAt() time.Time {
+	var seconds int64
+	for _, b := range t[len(KeyID{}) : len(KeyID{})+mintTimeSize] {
+		seconds = seconds<<8 | int64(b)
+	}
+	return time.Unix(seconds, 0)
+}
+
+// mintTimeSize is enough for the next 34,000 years.
+const mintTimeSize = 5
+
+// NewTokenID makes a token id for the master key k at a time, with randomness from random, or
+// from crypto/rand if random is nil.
+func NewTokenID(k KeyID, at time.Time, random io.Reader) (TokenID, error) {
 	if random == nil {
 		random = rand.Reader
 	}
 	var t TokenID
 	n := copy(t[:], k[:])
+	for seconds, i := at.Unix(), n+mintTimeSize-1; i >= n; i-- {
+		t[i] = byte(seconds)
+		seconds >>= 8
+	}
+	n += mintTimeSize
 	if _, err := io.ReadFull(random, t[n:]); err != nil {
 		return TokenID{}, fmt.Errorf("reading randomness for a token id: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/lightningnetwork/lnd/lntypes"
 )
@@ -49,20 +50,23 @@ func TestParseIdentifierRefuses(t *testing.T) {
 }
 
 func TestNewTokenID(t *testing.T) {
-	id, err := NewTokenID(testKeyID, bytes.NewReader(bytes.Repeat([]byte{0x5a}, 24)))
-	if want := "aabb0000000000cc" + strings.Repeat("5a", 24); err != nil || id.String() != want {
+	id, err := NewTokenID(testKeyID, time.Unix(1_800_000_000, 0), bytes.NewReader(bytes.Repeat([]byte{0x5a}, 24)))
+	if want := "aabb0000000000cc" + "006b49d200" + strings.Repeat("5a", 19); err != nil || id.String() != want {
 		t.Errorf("got %s, %v, want %s", id, err, want)
 	}
-	a, errA := NewTokenID(testKeyID, nil)
-	b, errB := NewTokenID(testKeyID, nil)
+	if at := id.MintedAt(); at.Unix() != 1_800_000_000 {
+		t.Errorf("made at %v", at)
+	}
+	a, errA := NewTokenID(testKeyID, time.Unix(1_800_000_000, 0), nil)
+	b, errB := NewTokenID(testKeyID, time.Unix(1_800_000_000, 0), nil)
 	if errA != nil || errB != nil || a == b || a.KeyID() != testKeyID {
 		t.Errorf("two ids from the system's randomness: %s, %s, %v, %v", a, b, errA, errB)
 	}
-	if _, err := NewTokenID(testKeyID, strings.NewReader("too short")); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := NewTokenID(testKeyID, time.Unix(1_800_000_000, 0), strings.NewReader("too short")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("too little randomness gives %v", err)
 	}
 	broken := errors.New("broken")
-	if id, err := NewTokenID(testKeyID, iotest.ErrReader(broken)); !errors.Is(err, broken) || id != (TokenID{}) {
+	if id, err := NewTokenID(testKeyID, time.Unix(1_800_000_000, 0), iotest.ErrReader(broken)); !errors.Is(err, broken) || id != (TokenID{}) {
 		t.Errorf("broken randomness gives %s, %v", id, err)
 	}
 }
