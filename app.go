@@ -1,0 +1,294 @@
+package caddyl402
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-l402/caddy-l402/internal/cashier"
+	"github.com/caddy-l402/caddy-l402/internal/keyring"
+	"github.com/caddy-l402/caddy-l402/internal/limit"
+	"github.com/caddy-l402/caddy-l402/wallets"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App holds what all routes that charge have in common: the wallets that are paid and the keys
+// that tokens are made with.
+type App struct {
+	// The wallets, by the names that routes use.
+	WalletsRaw map[string]json.RawMessage `json:"wallets,omitempty" caddy:"namespace=l402.wallets inline_key=wallet"`
+
+	// The wallet of routes that name none. Default: the only wallet there is.
+	DefaultWallet string `json:"default_wallet,omitempty"`
+
+	// The secrets that tokens are made with, instead of keys that are generated and kept in
+	// Caddy's storage. The first one makes new tokens, the others are accepted. At least 32
+	// bytes each; placeholders such as {env.L402_SECRET} are replaced.
+	Secrets []string `json:"secrets,omitempty"`
+
+	// The longest that a call to a wallet may take. Default: 10s.
+	WalletTimeout caddy.Duration `json:"wallet_timeout,omitempty"`
+
+	ctx    caddy.Context
+	logger *zap.Logger
+	keys   *keyring.Keyring
+	random io.Reader
+
+	open    map[string]*openWallet
+	tenants *tenants
+	pooled  []pooled
+
+	mu     sync.Mutex
+	offers offers
+
+	stop  context.CancelFunc
+	loops sync.WaitGroup
+}
+
+// openWallet is a declared wallet with the cashier that deals with it.
+type openWallet struct {
+	guest   wallets.Guest
+	cashier *cashier.Cashier // nil for one that requests fill in; see tenants
+	host    *cashier.Host    // set while the app runs
+}
+
+// keyRefresh is how often keys that other instances made or retired are looked for.
+const keyRefresh = 5 * time.Second
+
+// startTimeout bounds what Start does before it returns.
+const startTimeout = 10 * time.Second
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "l402",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision reads the settings. It neither dials nor writes, since it also runs for
+// configurations that are only validated.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger, a.random = ctx, ctx.Logger(), rand.Reader
+	a.open, a.tenants = make(map[string]*openWallet), newTenants()
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if err := a.provisionKeys(); err != nil {
+		return err
+	}
+	loaded, err := ctx.LoadModule(a, "WalletsRaw")
+	if err != nil {
+		return fmt.Errorf("loading wallets: %w", err)
+	}
+	guests, _ := loaded.(map[string]any)
+	for name, module := range guests {
+		guest, ok := module.(wallets.Guest)
+		if !ok {
+			return fmt.Errorf("wallet %q: the module %T is no wallet adapter", name, module)
+		}
+		if err := a.openWallet(name, guest); err != nil {
+			return fmt.Errorf("wallet %q: %w", name, err)
+		}
+	}
+	return a.provisionDefault()
+}
+
+func (a *App) provisionKeys() (err error) {
+	if len(a.Secrets) == 0 {
+		a.keys = keyring.New(a.ctx.Storage(), a.logger.Named("keys"))
+		return nil
+	}
+	repl := caddy.NewReplacer()
+	secrets := make([]string, len(a.Secrets))
+	for i, secret := range a.Secrets {
+		if secrets[i], err = repl.ReplaceOrErr(secret, true, true); err != nil {
+			return fmt.Errorf("secret %d: %w", i+1, err)
+		}
+	}
+	a.keys, err = keyring.NewFixed(secrets, a.logger.Named("keys"))
+	return err
+}
+
+func (a *App) provisionDefault() error {
+	if a.DefaultWallet == "" && len(a.open) == 1 {
+		for name := range a.open {
+			a.DefaultWallet = name
+		}
+	}
+	if a.DefaultWallet != "" && a.open[a.DefaultWallet] == nil {
+		return fmt.Errorf("the default wallet %q is not declared; there is %s", a.DefaultWallet, a.walletNames())
+	}
+	return nil
+}
+
+// openWallet takes a wallet from the pool or opens it.
+func (a *App) openWallet(name string, guest wallets.Guest) error {
+	if t, ok := guest.(wallets.Templated); ok && t.IsTemplate() {
+		a.open[name] = &openWallet{guest: guest}
+		return nil
+	}
+	id := cashier.ID(guest)
+	value, _, err := cashiers.LoadOrNew(id, func() (caddy.Destructor, error) { return cashier.New(guest) })
+	if err != nil {
+		return err
+	}
+	a.pooled = append(a.pooled, pooled{cashiers, id})
+	a.open[name] = &openWallet{guest: guest, cashier: value.(*cashier.Cashier)}
+	return nil
+}
+
+// wallet finds a declared wallet; the empty name means the default one.
+func (a *App) wallet(name string) (*openWallet, error) {
+	switch {
+	case len(a.open) == 0:
+		return nil, errors.New("no wallet is declared: add `wallet <name> <adapter> …` to the global l402 " +
+			"options (`wallet play sandbox` needs nothing to try things out)")
+	case name == "" && a.DefaultWallet == "":
+		return nil, fmt.Errorf("several wallets are declared, %s: name one with `wallet`, or set default_wallet",
+			a.walletNames())
+	case name == "":
+		name = a.DefaultWallet
+	}
+	if w := a.open[name]; w != nil {
+		return w, nil
+	}
+	return nil, fmt.Errorf("wallet %q is not declared; there is %s", name, a.walletNames())
+}
+
+func (a *App) walletNames() string {
+	names := make([]string, 0, len(a.open))
+	for name := range a.open {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// limiter takes the client limits of a service from the pool: they outlive reloads.
+func (a *App) limiter(service string) (*limit.Limiter, error) {
+	value, _, err := limiters.LoadOrNew(service, func() (caddy.Destructor, error) {
+		return &limiterBox{limit.New(limit.MaxClients)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pooled = append(a.pooled, pooled{limiters, service})
+	return value.(*limiterBox).Limiter, nil
+}
+
+// sells takes the terms of a handler in, or refuses them where they contradict another's.
+func (a *App) sells(t terms) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.offers.add(t, fmt.Sprintf("handler %d of the configuration", len(a.offers)+1))
+}
+
+// Start attaches the wallets to this configuration, which connects them, and makes sure that
+// there is a key. A wallet or a storage that does not answer yet holds up nothing: unpaid
+// requests get 503 until it does.
+func (a *App) Start() error {
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	for name, w := range a.open {
+		if w.cashier != nil {
+			w.host = a.host(name, w.guest)
+			w.cashier.Attach(w.host)
+		}
+	}
+	warm, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if _, _, err := a.keys.Minting(warm); err != nil {
+		a.logger.Error("no token can be made until storage works", zap.Error(err))
+	}
+	// Owned by the app; ends in Stop.
+	a.loops.Go(func() { a.refreshKeys(ctx) })
+	return nil
+}
+
+func (a *App) refreshKeys(ctx context.Context) {
+	tick := time.NewTicker(keyRefresh)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		bounded, cancel := context.WithTimeout(ctx, startTimeout)
+		err := a.keys.Refresh(bounded)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			a.logger.Warn("master keys cannot be read; those in memory go on to be used", zap.Error(err))
+		case err == nil && failing:
+			a.logger.Info("master keys can be read again")
+		}
+		failing = err != nil
+	}
+}
+
+// settled is told of each payment that a wallet reports, perhaps more than once.
+func (a *App) settled(wallet string, s wallets.Settlement) {
+	metrics.settled(wallet)
+	if c := a.logger.Check(zap.DebugLevel, "invoice settled"); c != nil {
+		c.Write(zap.String("wallet", wallet), zap.Stringer("payment_hash", s.PaymentHash),
+			zap.Uint64("amount_msat", uint64(s.AmountPaid)))
+	}
+}
+
+// Stop detaches the wallets. Those that a new configuration uses too stay open.
+func (a *App) Stop() error {
+	if a.stop != nil {
+		a.stop()
+	}
+	a.loops.Wait()
+	for _, w := range a.open {
+		if w.host != nil {
+			w.cashier.Detach(w.host)
+		}
+	}
+	return nil
+}
+
+// Cleanup gives back what Provision took from the pools.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var errs []error
+	for _, p := range a.pooled {
+		_, err := p.pool.Delete(p.key)
+		errs = append(errs, err)
+	}
+	a.pooled = nil
+	if a.tenants != nil {
+		a.tenants.close()
+	}
+	return errors.Join(errs...)
+}
+
+// Guards.
+var (
+	_ caddy.Module       = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,291 @@
+package caddyl402
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-l402/caddy-l402/internal/pricing"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("l402", parseDirective)
+	// After authentication, so that a site can let its own people in first, and before
+	// everything that serves content.
+	httpcaddyfile.RegisterDirectiveOrder("l402", httpcaddyfile.After, "forward_auth")
+}
+
+// parseDirective makes a route of an l402 directive. Where no service is named, its name comes
+// from the matcher, so that two routes of a site are two products.
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next()
+	place := fmt.Sprintf("%s:%d", h.File(), h.Line())
+	matcherToken := ""
+	if h.NextArg() {
+		matcherToken = h.Val()
+	}
+	h.Reset()
+	h.Next()
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	var handler Handler
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if handler.Service == "" {
+		handler.Service = serviceOf(matcherToken)
+		setDefault(&handler.Scope, scopeHost)
+	}
+	if err := checkOffer(h, &handler, place); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(matcher, &handler), nil
+}
+
+// serviceOf makes a service's name of a matcher: "premium" of "/premium/*", "paid" of "@paid".
+func serviceOf(matcher string) string {
+	if matcher == "" || matcher[0] != '/' && matcher[0] != '@' {
+		return defaultService
+	}
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		case r == '*':
+			return -1
+		}
+		return '-'
+	}, matcher)
+	name = strings.Trim(name, "-.")
+	if len(name) > 64 {
+		name = strings.TrimRight(name[:64], "-.")
+	}
+	if name == "" {
+		return defaultService
+	}
+	return name
+}
+
+// offersKey is where the offers of a Caddyfile are collected while it is adapted.
+const offersKey = "l402.offers"
+
+// checkOffer refuses contradicting terms while the places in the Caddyfile are still known; the
+// app checks again for configurations that come as JSON.
+func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
+	filled := *handler
+	filled.setDefaults()
+	if err := filled.checkPrice(); err != nil {
+		return h.WrapErr(err)
+	}
+	if err := filled.checkTimes(); err != nil {
+		return h.WrapErr(err)
+	}
+	if err := filled.checkWords(); err != nil {
+		return h.WrapErr(err)
+	}
+	known, _ := h.State[offersKey].(*offers)
+	if known == nil {
+		known = new(offers)
+		h.State[offersKey] = known
+	}
+	return known.add(filled.terms(), place)
+}
+
+// UnmarshalCaddyfile reads
+//
+//	l402 [<matcher>] <number> sat|msat|btc {
+//		wallet               <name>
+//		service              <name> [<tier>]
+//		capabilities         <name...>
+//		valid                <duration>
+//		scope                host|path|any
+//		memo                 <text>
+//		invoice_expiry       <duration>
+//		schemes              L402|LSAT...
+//		credentials          l402|lsat|bearer|basic|macaroon|cookie...
+//		prefetch             <n>|off
+//		limit                <n> <window>|off
+//		on_wallet_error      503|pass
+//		upstream_credentials strip|keep
+//		methods              <method...>
+//		exempt               none | <matcher module> <args...>
+//		unknown_caveats      refuse|skip
+//	}
+//
+// The line `exempt` can be repeated: a request that matches any of them is free. It replaces the
+// default, which is `exempt path /.well-known/*`.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Errf("expected a price such as `l402 /premium/* 10 sat`, got %d words where number and unit belong", len(args))
+	}
+	if _, err := pricing.Parse(args[0], args[1]); err != nil {
+		return d.WrapErr(err)
+	}
+	h.Price = args[0] + " " + args[1]
+
+	seen := map[string]bool{}
+	for d.NextBlock(0) {
+		option := d.Val()
+		parse, ok := options[option]
+		if !ok {
+			return d.Errf("unknown option %q of l402", option)
+		}
+		if seen[option] && option != "exempt" {
+			return d.Errf("option %q of l402 is given twice", option)
+		}
+		seen[option] = true
+		if err := parse(h, d); err != nil {
+			return err
+		}
+	}
+	if h.NoExemptions && len(h.ExemptRaw) > 0 {
+		return d.Err("`exempt none` contradicts the other `exempt` line")
+	}
+	return nil
+}
+
+// options are the lines of the directive's block.
+var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
+	"wallet":               func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Wallet) },
+	"service":              (*Handler).parseService,
+	"capabilities":         func(h *Handler, d *caddyfile.Dispenser) error { return words(d, &h.Capabilities) },
+	"valid":                func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, &h.Valid) },
+	"scope":                func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Scope) },
+	"memo":                 func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Memo) },
+	"invoice_expiry":       func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, &h.InvoiceExpiry) },
+	"schemes":              func(h *Handler, d *caddyfile.Dispenser) error { return words(d, &h.Schemes) },
+	"credentials":          func(h *Handler, d *caddyfile.Dispenser) error { return words(d, &h.Credentials) },
+	"prefetch":             (*Handler).parsePrefetch,
+	"limit":                (*Handler).parseLimit,
+	"on_wallet_error":      func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.OnWalletError) },
+	"upstream_credentials": func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.UpstreamCredentials) },
+	"methods":              (*Handler).parseMethods,
+	"exempt":               (*Handler).parseExempt,
+	"unknown_caveats":      func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.UnknownCaveats) },
+}
+
+func word(d *caddyfile.Dispenser, into *string) error {
+	if !d.AllArgs(into) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func words(d *caddyfile.Dispenser, into *[]string) error {
+	if *into = d.RemainingArgs(); len(*into) == 0 {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func duration(d *caddyfile.Dispenser, into *caddy.Duration) error {
+	option := d.Val()
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	value, err := caddy.ParseDuration(text)
+	if err != nil || value <= 0 {
+		return d.Errf("%s %q: use a duration such as 10m, 24h or 30d", option, text)
+	}
+	*into = caddy.Duration(value)
+	return nil
+}
+
+func (h *Handler) parseService(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return d.ArgErr()
+	}
+	h.Service = args[0]
+	if len(args) == 2 {
+		tier, err := parseTier(args[1])
+		if err != nil {
+			return d.WrapErr(err)
+		}
+		h.Tier = tier
+	}
+	return nil
+}
+
+func (h *Handler) parseLimit(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 1 && args[0] == "off" {
+		h.Limit = &Limit{Off: true}
+		return nil
+	}
+	if len(args) != 2 {
+		return d.Err("expected `limit <n> <window>`, such as `limit 120 1m`, or `limit off`")
+	}
+	events, err := strconv.Atoi(args[0])
+	if err != nil || events < 1 {
+		return d.Errf("limit %q: use a number greater than zero, or `limit off`", args[0])
+	}
+	window, err := caddy.ParseDuration(args[1])
+	if err != nil || window < time.Second {
+		return d.Errf("limit window %q: use a duration of at least 1s, such as 1m", args[1])
+	}
+	h.Limit = &Limit{Events: events, Window: caddy.Duration(window)}
+	return nil
+}
+
+func (h *Handler) parsePrefetch(d *caddyfile.Dispenser) error {
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	if text == "off" {
+		h.Prefetch = -1
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxPrefetch {
+		return d.Errf("prefetch %q: use a number from 1 to %d, or `prefetch off`", text, maxPrefetch)
+	}
+	h.Prefetch = n
+	return nil
+}
+
+func (h *Handler) parseMethods(d *caddyfile.Dispenser) error {
+	if err := words(d, &h.Methods); err != nil {
+		return err
+	}
+	for i, method := range h.Methods {
+		h.Methods[i] = strings.ToUpper(method)
+	}
+	return nil
+}
+
+// parseExempt reads one matcher by its module's name, as a named matcher's block does.
+func (h *Handler) parseExempt(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	if name == "none" {
+		h.NoExemptions = true
+		if d.NextArg() {
+			return d.ArgErr()
+		}
+		return nil
+	}
+	module, err := caddyfile.UnmarshalModule(d, "http.matchers."+name)
+	if err != nil {
+		return err
+	}
+	h.ExemptRaw = append(h.ExemptRaw, caddy.ModuleMap{name: caddyconfig.JSON(module, nil)})
+	return nil
+}
+
+// Guards.
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

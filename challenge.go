@@ -1,0 +1,175 @@
+package caddyl402
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-l402/caddy-l402/internal/limit"
+	"github.com/caddy-l402/caddy-l402/internal/paywall"
+	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/wallets"
+)
+
+// challenge answers a request that did not prove a payment: with a fresh invoice and token, or
+// with the reason why there is none.
+func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, refusal error) error {
+	metrics.refused(h.Service, l402.Code(refusal))
+	if wait := h.limiter.Allow(clientAddr(r), h.rate(), time.Now()); wait > 0 {
+		metrics.limited(h.Service)
+		return h.answer(w, r, tooMany(wait, refusal))
+	}
+	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r), h.Prefetch)
+	if err != nil {
+		return h.walletFailed(w, r, next, to, err)
+	}
+	macaroon, err := h.mint(r, invoice, to)
+	if err != nil {
+		return h.walletFailed(w, r, next, to, err)
+	}
+	metrics.challenged(h.Service)
+	return h.offer(w, r, macaroon, invoice, refusal)
+}
+
+// offer writes the challenge lines and the body of a 402.
+func (h *Handler) offer(w http.ResponseWriter, r *http.Request, macaroon []byte, inv *wallets.Invoice, refusal error) error {
+	challenge := l402.Challenge{Macaroon: macaroon, Invoice: inv.PaymentRequest}
+	for _, scheme := range h.Schemes {
+		line := challenge.L402()
+		if scheme == "LSAT" {
+			line = challenge.LSAT()
+		}
+		w.Header().Add("WWW-Authenticate", line)
+	}
+	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
+		Service: h.Service, Tier: h.Tier,
+		Price:          inv.Amount,
+		Invoice:        inv.PaymentRequest,
+		PaymentHash:    inv.PaymentHash.String(),
+		Macaroon:       base64.StdEncoding.EncodeToString(macaroon),
+		InvoiceExpires: inv.ExpiresAt,
+		Terms:          "valid for " + shortDuration(time.Duration(h.Valid)),
+		NotMoney:       h.notMoney,
+	}))
+}
+
+// answer writes a problem, or hands it to the site's error routes where it has any.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *paywall.Problem) error {
+	setProblemPlaceholders(r, p)
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if server != nil && server.Errors != nil && len(server.Errors.Routes) > 0 && !paywall.IsGRPC(r) {
+		paywall.Headers(w.Header(), r, p)
+		return caddyhttp.Error(p.Status, fmt.Errorf("%s: %s", p.Code, p.Detail))
+	}
+	paywall.Write(w, r, p)
+	return nil
+}
+
+// walletFailed answers while no invoice can be made.
+func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, err error) error {
+	if r.Context().Err() != nil {
+		return caddyhttp.Error(499, r.Context().Err()) // the client went away; nobody reads this
+	}
+	metrics.unavailable(h.Service)
+	if c := h.logger.Check(zap.DebugLevel, "no invoice for an unpaid request"); c != nil {
+		c.Write(zap.String("wallet", h.Wallet), zap.Error(err))
+	}
+	if h.OnWalletError == "pass" && !errors.Is(err, wallets.ErrBadInvoice) {
+		return next.ServeHTTP(w, r)
+	}
+	return h.answer(w, r, unavailable(to.cashier.RetryAfter()))
+}
+
+// nobodyToPay answers a request whose payee cannot be found. It is never free, and nobody else
+// is paid.
+func (h *Handler) nobodyToPay(w http.ResponseWriter, r *http.Request, err error) error {
+	metrics.unavailable(h.Service)
+	if c := h.logger.Check(zap.DebugLevel, "nobody to pay"); c != nil {
+		c.Write(zap.String("wallet", h.Wallet), zap.Error(err))
+	}
+	return h.answer(w, r, noPayee())
+}
+
+// mint makes the token that the invoice's preimage completes.
+func (h *Handler) mint(r *http.Request, inv *wallets.Invoice, to payee) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), keyTimeout)
+	defer cancel()
+	keyID, key, err := h.app.keys.Minting(ctx)
+	if err != nil {
+		h.logger.Error("no token can be made", zap.Error(err))
+		return nil, err
+	}
+	tokenID, err := l402.NewTokenID(keyID, time.Now(), h.app.random)
+	if err != nil {
+		return nil, fmt.Errorf("making a token id: %w", err)
+	}
+	terms := l402.Terms{
+		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
+		ValidUntil: time.Now().Add(time.Duration(h.Valid)), Request: to.binding,
+	}
+	if h.gate.want.RequireHost {
+		terms.Host = hostOf(r)
+	}
+	if h.gate.want.RequirePath {
+		terms.Path = r.URL.EscapedPath()
+	}
+	id := l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}
+	return l402.Mint(key, id, terms.Caveats())
+}
+
+func (h *Handler) invoiceRequest(r *http.Request) wallets.InvoiceRequest {
+	memo := h.Memo
+	if memo == "" {
+		memo = h.Service + " at " + hostOf(r)
+	} else if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		memo = repl.ReplaceAll(memo, "")
+	}
+	return wallets.InvoiceRequest{Amount: h.price, Memo: trimMemo(memo), Expiry: time.Duration(h.InvoiceExpiry)}
+}
+
+// trimMemo makes valid UTF-8 of at most MaxMemo bytes without control characters: hosts and
+// placeholders are the client's words.
+func trimMemo(memo string) string {
+	memo = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(memo, "\uFFFD"))
+	if len(memo) > wallets.MaxMemo {
+		memo = strings.ToValidUTF8(memo[:wallets.MaxMemo], "")
+	}
+	return memo
+}
+
+// rate is the handler's limit.
+func (h *Handler) rate() limit.Rate {
+	if h.Limit.Off {
+		return limit.Rate{}
+	}
+	return limit.Rate{Events: h.Limit.Events, Window: time.Duration(h.Limit.Window)}
+}
+
+// clientAddr is the client's address as Caddy's trusted proxies give it; a header that anyone can
+// send counts only where the operator trusts the proxy that sent it.
+func clientAddr(r *http.Request) netip.Addr {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		// Caddy gives host:port where it could not split them, and a unix socket has none:
+		// then all such clients share one place.
+		if with, err := netip.ParseAddrPort(ip); err == nil {
+			return with.Addr()
+		}
+	}
+	return addr
+}

@@ -1,0 +1,192 @@
+package caddyl402
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/lightningnetwork/lnd/lnwire"
+	"go.uber.org/zap"
+
+	"github.com/caddy-l402/caddy-l402/internal/cashier"
+	"github.com/caddy-l402/caddy-l402/internal/limit"
+	"github.com/caddy-l402/caddy-l402/internal/paywall"
+	"github.com/caddy-l402/caddy-l402/l402"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler charges for the requests that reach it. A request with a paid token goes on to the
+// next handler, at the cost of a check in memory. Any other request is answered here and never
+// goes on:
+//
+//   - 402 with a fresh invoice and token for a request without a valid credential, or with the
+//     same invoice again for the holder of its unpaid token;
+//   - 429 with Retry-After for a client that caused too many invoices or refusals;
+//   - 503 with Retry-After while no invoice can be made, or nobody is known who could be paid.
+//
+// On a site with error routes (handle_errors) these answers are errors of that status instead,
+// with the challenge's headers already set. Preflights and requests that `exempt` matches pass.
+//
+// Placeholders: {http.l402.service}, .tier, .token_id, .payment_hash and .valid_until of the
+// token that passed, which also sets {http.auth.user.id} to the token's id; on a refusal
+// {http.l402.code}, .detail, .cure, .price_sat, .price_msat, .invoice, .macaroon and .terms.
+type Handler struct {
+	// What a payment costs: a number and a unit, such as "10 sat", "1500 msat" or
+	// "0.0001 btc". Required.
+	Price string `json:"price,omitempty"`
+
+	// The name of the wallet that is paid, as declared in the l402 app. With a placeholder,
+	// such as {http.vars.tenant}, each request names its own; tokens are then bound to it, and
+	// a request that names none is answered 503. Default: the app's default wallet.
+	Wallet string `json:"wallet,omitempty"`
+
+	// The service that a token opens: letters, digits, '-', '_' and '.'. Handlers with the
+	// same service accept each other's tokens and must sell them on the same terms. Default:
+	// "default".
+	Service string `json:"service,omitempty"`
+
+	// The tier of the service, from 0 to 255. A token opens the tier that it was sold for
+	// and no other. Default: 0.
+	Tier uint8 `json:"tier,omitempty"`
+
+	// The capabilities that a token sold here carries, and that a token must carry here.
+	Capabilities []string `json:"capabilities,omitempty"`
+
+	// How long a token is valid, from the challenge on. Default: 24h.
+	Valid caddy.Duration `json:"valid,omitempty"`
+
+	// What a token is bound to besides the service: "host" (the request's host), "path" (host
+	// and exact path) or "any" (nothing else). Default: "any" where a service is named, else
+	// "host".
+	Scope string `json:"scope,omitempty"`
+
+	// The invoice's description; placeholders are replaced. At most 639 bytes are used.
+	// Default: "<service> at <host>".
+	Memo string `json:"memo,omitempty"`
+
+	// How long an invoice can be paid; never longer than the token is valid. Default: 10m.
+	InvoiceExpiry caddy.Duration `json:"invoice_expiry,omitempty"`
+
+	// The schemes of the challenge, of "L402" and "LSAT", in the order of the header lines.
+	// LSAT is wanted by very old clients only, and its line breaks some newer ones. Default:
+	// L402 alone.
+	Schemes []string `json:"schemes,omitempty"`
+
+	// The forms of credential that are accepted, of "l402", "lsat", "bearer", "basic",
+	// "macaroon" and "cookie". Default: all.
+	Credentials []string `json:"credentials,omitempty"`
+
+	// How many invoices are made beforehand while there is demand, so that a challenge does
+	// not wait for the wallet; -1 makes none. Default: 4.
+	Prefetch int `json:"prefetch,omitempty"`
+
+	// How many invoices and refused credentials a client gets, counted by service and by IPv4
+	// address or IPv6 /64. A valid credential always passes. Default: 120 in 1m.
+	Limit *Limit `json:"limit,omitempty"`
+
+	// What an unpaid request gets while no invoice can be made: "503" or "pass", which lets
+	// it through for free. Default: "503".
+	OnWalletError string `json:"on_wallet_error,omitempty"`
+
+	// Whether the upstream sees the credential: "strip" or "keep". Default: "strip".
+	UpstreamCredentials string `json:"upstream_credentials,omitempty"`
+
+	// The methods that are charged; other methods pass for free. HEAD is charged where GET
+	// is. Default: all methods.
+	Methods []string `json:"methods,omitempty"`
+
+	// Requests that match are free. Default: the path /.well-known/*, where proofs of domain
+	// ownership and manifests lie.
+	ExemptRaw caddyhttp.RawMatcherSets `json:"exempt,omitempty" caddy:"namespace=http.matchers"`
+
+	// Charges for everything, /.well-known/* too.
+	NoExemptions bool `json:"no_exemptions,omitempty"`
+
+	// What a caveat that is not known means: "refuse" or "skip", the literal reading of the
+	// L402 specification. Default: "refuse", so that a holder's restriction means something.
+	UnknownCaveats string `json:"unknown_caveats,omitempty"`
+
+	app     *App
+	logger  *zap.Logger
+	cashier *cashier.Cashier
+	limiter *limit.Limiter
+
+	price    lnwire.MilliSatoshi
+	forms    l402.Form
+	gate     gate
+	exempt   caddyhttp.MatcherSets
+	notMoney bool
+}
+
+// Limit is a number of events in a time.
+type Limit struct {
+	// Turns the limit off.
+	Off bool `json:"off,omitempty"`
+
+	// How many events are allowed in a window, at once or spread.
+	Events int `json:"events,omitempty"`
+
+	// The window.
+	Window caddy.Duration `json:"window,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.l402",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// ServeHTTP is a request's way through the gate.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if paywall.IsPreflight(r) {
+		return servePreflight(w, r, next)
+	}
+	if h.free(r) {
+		return next.ServeHTTP(w, r)
+	}
+
+	payee, err := h.payee(r)
+	if err != nil {
+		return h.nobodyToPay(w, r, err)
+	}
+
+	var grant l402.Grant
+	unproven, refusal := h.gate.check(r, payee.binding, &grant)
+	if refusal == nil {
+		return h.admit(w, r, next, &grant)
+	}
+	if !errors.Is(refusal, l402.ErrPreimageMissing) {
+		return h.challenge(w, r, next, payee, refusal)
+	}
+
+	// The token is good and nothing proves its payment: the wallet knows.
+	return h.detect(w, r, next, payee, &grant, unproven)
+}
+
+// admit lets a paid request go on.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant) error {
+	metrics.paid(h.Service)
+	setPassPlaceholders(r, h, g)
+	if h.UpstreamCredentials != "keep" {
+		stripCredentials(r, h.forms)
+	}
+	if c := h.logger.Check(zap.DebugLevel, "paid request"); c != nil {
+		c.Write(zap.String("service", h.Service), zap.Stringer("payment_hash", g.PaymentHash))
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// terms is what two handlers that share a product must agree on.
+func (h *Handler) terms() terms {
+	return terms{
+		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
+		Price: h.price, Wallet: h.Wallet, Valid: time.Duration(h.Valid), Scope: h.Scope,
+	}
+}

@@ -1,0 +1,228 @@
+package caddyl402
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-l402/caddy-l402/internal/pricing"
+	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/wallets/sandbox"
+)
+
+// The defaults of a handler.
+const (
+	defaultService       = "default"
+	defaultValid         = 24 * time.Hour
+	defaultInvoiceExpiry = 10 * time.Minute
+	defaultPrefetch      = 4
+	maxPrefetch          = 1000
+	defaultLimitEvents   = 120
+	defaultLimitWindow   = time.Minute
+)
+
+// The scopes of a token.
+const (
+	scopeHost = "host"
+	scopePath = "path"
+	scopeAny  = "any"
+)
+
+// Provision checks the settings and finds the wallet. It changes nothing outside.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := ctx.App("l402")
+	if err != nil {
+		return fmt.Errorf("getting the l402 app: %w", err)
+	}
+	h.app = app.(*App)
+
+	h.setDefaults()
+	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if err := h.provisionWallet(ctx); err != nil {
+		return err
+	}
+	if err := h.provisionExempt(ctx); err != nil {
+		return err
+	}
+	if h.limiter, err = h.app.limiter(h.Service); err != nil {
+		return err
+	}
+	h.gate = gate{keys: h.app.keys, forms: h.forms, want: l402.Want{
+		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
+		RequireHost: h.Scope != scopeAny, RequirePath: h.Scope == scopePath,
+		SkipUnknown: h.UnknownCaveats == "skip",
+	}}
+	return h.app.sells(h.terms())
+}
+
+func (h *Handler) setDefaults() {
+	if h.Scope == "" {
+		h.Scope = scopeAny
+		if h.Service == "" {
+			h.Scope = scopeHost
+		}
+	}
+	setDefault(&h.Service, defaultService)
+	setDefault(&h.Valid, caddy.Duration(defaultValid))
+	setDefault(&h.InvoiceExpiry, min(caddy.Duration(defaultInvoiceExpiry), h.Valid))
+	setDefault(&h.Prefetch, defaultPrefetch)
+	setDefault(&h.OnWalletError, "503")
+	setDefault(&h.UpstreamCredentials, "strip")
+	setDefault(&h.UnknownCaveats, "refuse")
+	if len(h.Schemes) == 0 {
+		h.Schemes = []string{"L402"}
+	}
+	if h.Limit == nil {
+		h.Limit = &Limit{Events: defaultLimitEvents, Window: caddy.Duration(defaultLimitWindow)}
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (h *Handler) checkPrice() (err error) {
+	if h.Price == "" {
+		return errors.New(`no price: add one, such as "10 sat"`)
+	}
+	if h.price, err = pricing.ParseText(h.Price); err != nil {
+		return fmt.Errorf("price: %w", err)
+	}
+	return nil
+}
+
+func (h *Handler) checkTimes() error {
+	switch valid, expiry := time.Duration(h.Valid), time.Duration(h.InvoiceExpiry); {
+	case valid < time.Second:
+		return fmt.Errorf("valid %v is too short: a token lives for at least 1s", valid)
+	case expiry < time.Second:
+		return fmt.Errorf("invoice_expiry %v is too short: nobody can pay in less than 1s", expiry)
+	case expiry > valid:
+		return fmt.Errorf("invoice_expiry %v is longer than valid %v: a late payer would buy a dead token",
+			shortDuration(expiry), shortDuration(valid))
+	case h.Prefetch > maxPrefetch:
+		return fmt.Errorf("prefetch %d: use at most %d", h.Prefetch, maxPrefetch)
+	case !h.Limit.Off && (h.Limit.Events < 1 || h.Limit.Window <= 0):
+		return fmt.Errorf("limit of %d in %v: both must be more than zero; turn the limit off with `limit off`",
+			h.Limit.Events, time.Duration(h.Limit.Window))
+	}
+	return nil
+}
+
+func (h *Handler) checkWords() (err error) {
+	if !l402.ValidServiceName(h.Service) {
+		return fmt.Errorf("service %q: use up to 64 letters, digits, '-', '_' and '.'", h.Service)
+	}
+	for _, capability := range h.Capabilities {
+		if !l402.ValidCapability(capability) {
+			return fmt.Errorf("capability %q: use letters, digits, '-', '_' and '.'", capability)
+		}
+	}
+	for i, scheme := range h.Schemes {
+		if scheme != "L402" && scheme != "LSAT" {
+			return fmt.Errorf("scheme %q: use L402 or LSAT", scheme)
+		}
+		if slices.Contains(h.Schemes[:i], scheme) {
+			return fmt.Errorf("scheme %q is named twice", scheme)
+		}
+	}
+	for _, method := range h.Methods {
+		if method == "" || method == http.MethodHead {
+			return fmt.Errorf("method %q: HEAD is charged where GET is", method)
+		}
+	}
+	for _, word := range []struct {
+		setting, value string
+		allowed        []string
+	}{
+		{"scope", h.Scope, []string{scopeHost, scopePath, scopeAny}},
+		{"on_wallet_error", h.OnWalletError, []string{"503", "pass"}},
+		{"upstream_credentials", h.UpstreamCredentials, []string{"strip", "keep"}},
+		{"unknown_caveats", h.UnknownCaveats, []string{"refuse", "skip"}},
+	} {
+		if !slices.Contains(word.allowed, word.value) {
+			return fmt.Errorf("%s %q: use one of %v", word.setting, word.value, word.allowed)
+		}
+	}
+	h.forms = l402.FormAll
+	if len(h.Credentials) > 0 {
+		if h.forms, err = l402.ParseForms(h.Credentials...); err != nil {
+			return fmt.Errorf("credentials: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h *Handler) provisionWallet(ctx caddy.Context) error {
+	if isTemplate(h.Wallet) {
+		return nil // each request names one of the declared wallets
+	}
+	wallet, err := h.app.wallet(h.Wallet)
+	if err != nil {
+		return err
+	}
+	setDefault(&h.Wallet, h.app.DefaultWallet)
+	h.cashier = wallet.cashier // nil for a wallet that each request fills in
+	if _, h.notMoney = wallet.guest.(*sandbox.Guest); h.notMoney {
+		server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+		if public := publicAddress(server); public != "" {
+			return fmt.Errorf("wallet %q is the sandbox, whose invoices are not money, and the site listens on %s, "+
+				"where others reach it: declare a real wallet, or add `bind 127.0.0.1` to the site", h.Wallet, public)
+		}
+	}
+	return nil
+}
+
+// publicAddress gives the first address of a server that is not loopback, or nothing.
+func publicAddress(server *caddyhttp.Server) string {
+	if server == nil {
+		return ""
+	}
+	for _, listen := range server.Listen {
+		address, err := caddy.ParseNetworkAddress(listen)
+		if err != nil || !(address.IsUnixNetwork() || address.IsFdNetwork() || isLoopback(address.Host)) {
+			return listen
+		}
+	}
+	return ""
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+func (h *Handler) provisionExempt(ctx caddy.Context) error {
+	if h.NoExemptions && len(h.ExemptRaw) > 0 {
+		return errors.New("no_exemptions and exempt contradict each other: leave one of them out")
+	}
+	if len(h.ExemptRaw) == 0 {
+		return nil
+	}
+	loaded, err := ctx.LoadModule(h, "ExemptRaw")
+	if err != nil {
+		return fmt.Errorf("loading what is exempt: %w", err)
+	}
+	return h.exempt.FromInterface(loaded)
+}
+
+// Guards.
+var (
+	_ caddy.Module                = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,104 @@
+package caddyl402
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lightningnetwork/lnd/lnwire"
+
+	"github.com/caddy-l402/caddy-l402/internal/pricing"
+)
+
+// terms is what a handler sells and for what. Tokens name service, tier and capabilities; all
+// the rest must be equal wherever a token opens.
+type terms struct {
+	Service      string
+	Tier         uint8
+	Capabilities []string
+	Price        lnwire.MilliSatoshi
+	Wallet       string
+	Valid        time.Duration
+	Scope        string
+}
+
+// opens tells whether a token sold on these terms opens what is sold on the others.
+func (t terms) opens(other terms) bool {
+	if t.Service != other.Service || t.Tier != other.Tier {
+		return false
+	}
+	if len(t.Capabilities) == 0 {
+		return true // a token without the caveat grants all
+	}
+	for _, needed := range other.Capabilities {
+		if !slices.Contains(t.Capabilities, needed) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameDeal tells whether the two agree on everything but the capabilities.
+func (t terms) sameDeal(other terms) bool {
+	return t.Price == other.Price && t.Wallet == other.Wallet && t.Valid == other.Valid && t.Scope == other.Scope
+}
+
+// undercuts tells whether a token sold on these terms opens what is sold on the others without
+// costing at least as much, or would pay somebody else. Selling more capabilities for more money
+// undercuts nobody.
+func (t terms) undercuts(other terms) bool {
+	if !t.opens(other) || t.sameDeal(other) {
+		return false
+	}
+	return other.opens(t) || t.Wallet != other.Wallet || t.Scope != other.Scope ||
+		t.Price < other.Price || t.Valid > other.Valid
+}
+
+// offerAt is terms with the place where they are offered.
+type offerAt struct {
+	terms
+	place string
+}
+
+// offers are all terms of a configuration.
+type offers []offerAt
+
+// add takes an offer in, or refuses it when a token would open what it was not sold for.
+func (o *offers) add(t terms, place string) error {
+	for _, known := range *o {
+		if t.undercuts(known.terms) || known.undercuts(t) {
+			return fmt.Errorf("two l402 handlers share the service %q on different terms, so that a token "+
+				"bought at one would open the other: %s sells %v, and %s sells %v; give one of them another "+
+				"`service` name or tier", t.Service, known.place, known.terms, place, t)
+		}
+	}
+	*o = append(*o, offerAt{t, place})
+	return nil
+}
+
+// String says what is sold in words for the operator.
+func (t terms) String() string {
+	wallet := "the default wallet"
+	if t.Wallet != "" {
+		wallet = fmt.Sprintf("wallet %q", t.Wallet)
+	}
+	s := fmt.Sprintf("tier %d for %s to %s, valid %s, scope %s",
+		t.Tier, pricing.Format(t.Price), wallet, shortDuration(t.Valid), t.Scope)
+	if len(t.Capabilities) > 0 {
+		s += ", capabilities " + strings.Join(t.Capabilities, " ")
+	}
+	return s
+}
+
+// shortDuration writes a duration without empty parts: "24h", not "24h0m0s".
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}

@@ -1,0 +1,20 @@
+package caddyl402
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	// The wallet adapters that come with the module, one line each.
+	_ "github.com/caddy-l402/caddy-l402/wallets/lnd"
+	_ "github.com/caddy-l402/caddy-l402/wallets/sandbox"
+)
+
+// adapterNames lists the adapters that this binary has.
+func adapterNames() string {
+	var names []string
+	for _, module := range caddy.GetModules("l402.wallets") {
+		names = append(names, module.ID.Name())
+	}
+	return strings.Join(names, ", ")
+}
