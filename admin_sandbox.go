@@ -16,24 +16,29 @@ func (a *App) adminSandboxPay(r *http.Request) (any, error) {
 	if err := readJSON(r, &body); err != nil {
 		return nil, err
 	}
-	found := false
+	var refused error
 	for _, w := range a.open {
+		if w.cashier == nil {
+			continue
+		}
 		wallet, ok := w.cashier.Wallet().(*sandbox.Wallet)
 		if !ok {
 			continue
 		}
-		found = true
 		preimage, err := wallet.Pay(r.Context(), body.Invoice, 0)
-		if errors.Is(err, wallets.ErrNotFound) {
-			continue
+		if err == nil {
+			return map[string]any{"preimage": preimage.String()}, nil
 		}
-		if err != nil {
-			return nil, adminError(http.StatusBadRequest, err)
+		// Of several sandboxes the one that made the invoice says what is wrong with it.
+		if refused == nil || !errors.Is(err, wallets.ErrNotFound) {
+			refused = err
 		}
-		return map[string]any{"preimage": preimage.String()}, nil
 	}
-	if !found {
+	switch {
+	case refused == nil:
 		return nil, adminError(http.StatusNotFound, errors.New("no sandbox wallet is declared: only a sandbox's invoices can be paid here"))
+	case errors.Is(refused, wallets.ErrNotFound):
+		return nil, adminError(http.StatusNotFound, errors.New("no sandbox wallet of this process made this invoice"))
 	}
-	return nil, adminError(http.StatusNotFound, errors.New("no sandbox wallet of this process made this invoice"))
+	return nil, adminError(http.StatusBadRequest, refused)
 }

@@ -1,0 +1,155 @@
+package command
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-l402/caddy-l402/internal/client"
+	"github.com/caddy-l402/caddy-l402/internal/client/payers"
+	"github.com/caddy-l402/caddy-l402/internal/client/tokenfile"
+)
+
+func getCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get [flags] <url>",
+		Short: "Requests a URL and pays for it",
+		Long: `
+Requests a URL. If the answer is an L402 challenge, it checks the invoice, shows
+the price on the standard error, pays, asks again with the token, and prints the
+body. An invoice is paid only if it is not dearer than --max, for the wallet's
+network, not expired, and over the payment hash that the token names.
+
+One run pays at most once. With --token-file tokens are kept (the file is a secret,
+as good as money) and used again; several processes can share a file. A token is
+written down before it is used, so that a payment is not lost, and it is sent to
+no other origin than the one that sold it, redirects or not.
+
+The wallet that pays:
+
+  sandbox[:<admin address>]   the sandbox of a Caddy on this machine, which is not
+                              money; this is the default, with the address of --admin
+  lnd:<host:port>?macaroon=<file>&tls_cert=<file>[&network=regtest]
+                              an LND node; the macaroon must allow to pay
+                              (offchain:write and offchain:read)
+
+It is taken from --wallet, or else --wallet-file, or else the environment variable
+L402_WALLET. Others can read command lines, so secrets have no place in --wallet.
+
+Exit codes:
+
+  0   an answer came
+  1   another error
+  2   wrong usage
+  3   the price is above --max; nothing was paid
+  4   the payment failed, or its end is not known
+  5   paid, and the server still asks for payment
+  22  with --fail: the answer's status is 400 or more`,
+		Example: `  caddy l402 get http://127.0.0.1:8402/premium/hello
+  caddy l402 get --max "50 sat" --token-file tokens.json -o report.pdf https://example.com/report.pdf
+  caddy l402 get --wallet "lnd:127.0.0.1:10009?macaroon=admin.macaroon&tls_cert=tls.cert" https://example.com/
+  caddy l402 get -X POST -H "Content-Type: application/json" -d @query.json https://example.com/search`,
+	}
+	var o getOptions
+	o.flags(cmd.Flags())
+	prepare(cmd, func(ctx context.Context, cmd *cobra.Command, args []string) error {
+		request, err := o.request(args, cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		return o.run(ctx, cmd, request)
+	})
+	return cmd
+}
+
+// run performs the exchange and prints what came of it.
+func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, request *client.Request) (err error) {
+	c, err := o.client()
+	if err != nil {
+		return err
+	}
+	spec, err := o.walletSpec()
+	if err != nil {
+		return err
+	}
+	wallet, err := payers.Open(ctx, spec)
+	if err != nil {
+		return usageError("%v", err)
+	}
+	defer func() { err = errors.Join(err, wallet.Close()) }()
+	c.Wallet = &wallet.Wallet
+	out, err := o.newOutput(cmd)
+	if err != nil {
+		return err
+	}
+	c.Trace = out.trace(wallet.Name)
+
+	result, err := c.Do(ctx, request)
+	if result.Response != nil {
+		defer result.Response.Body.Close()
+	}
+	return out.finish(result, err)
+}
+
+// client makes the client without its wallet.
+func (o *getOptions) client() (*client.Client, error) {
+	var roots *x509.CertPool
+	if o.caCert != "" {
+		pem, err := os.ReadFile(o.caCert)
+		if err != nil {
+			return nil, usageError("--cacert: %v", err)
+		}
+		if roots, err = x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("reading the system's certificates: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, usageError("--cacert: %s holds no PEM certificate", o.caCert)
+		}
+	}
+	c := &client.Client{
+		MaxPrice: o.maxPrice, MaxFee: o.maxFee, Timeout: o.timeout, MaxRedirects: o.redirects,
+		Transport: client.NewTransport(roots),
+	}
+	if o.tokenFile != "" {
+		c.Tokens = tokenfile.New(o.tokenFile)
+	}
+	return c, nil
+}
+
+// walletSpec finds the wallet: the flag, the file, the environment, the sandbox.
+func (o *getOptions) walletSpec() (payers.Spec, error) {
+	text, public, source := o.wallet, true, "--wallet"
+	switch {
+	case o.wallet != "" && o.walletFile != "":
+		return payers.Spec{}, usageError("--wallet and --wallet-file are both given: keep one")
+	case o.wallet != "":
+	case o.walletFile != "":
+		data, err := readSmall(o.walletFile, payers.MaxSpec)
+		if err != nil {
+			return payers.Spec{}, usageError("--wallet-file: %v", err)
+		}
+		text, public, source = string(data), false, "--wallet-file"
+	case o.adminSet():
+		text = "sandbox:" + o.admin
+	case os.Getenv(payers.EnvWallet) != "":
+		text, public, source = os.Getenv(payers.EnvWallet), false, payers.EnvWallet
+	default:
+		text = "sandbox:" + caddy.DefaultAdminListen
+	}
+	spec, err := payers.Parse(text, public)
+	if err != nil {
+		return spec, usageError("%s: %v", source, err)
+	}
+	if o.adminSet() && spec.Scheme != "sandbox" {
+		return spec, usageError("--admin is for the sandbox, and %s names another wallet", source)
+	}
+	if o.adminSet() && spec.Address == "" {
+		spec.Address = o.admin
+	}
+	return spec, nil
+}
