@@ -63,7 +63,8 @@ func checkInvoice(net Network, want InvoiceRequest, inv *Invoice, now time.Time,
 			d.PaymentHash, inv.PaymentHash)
 	case remaining <= 0:
 		return nil, "", fmt.Errorf("expiry: it expired %s ago", -remaining)
-	case remaining < want.Expiry/2:
+	// Invoices count in whole seconds, so one that was asked for seconds may lose one of them.
+	case remaining < want.Expiry/2-time.Second:
 		return nil, "", fmt.Errorf("expiry: it can be paid for %s, not for about %s",
 			remaining.Truncate(time.Second), want.Expiry)
 	case payee != nil && d.Payee != *payee:

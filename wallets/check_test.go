@@ -77,7 +77,7 @@ func TestCheckInvoiceRefuses(t *testing.T) {
 		"no hash":                {func(c *call) { c.inv.PaymentHash = lntypes.Hash{} }, "payment hash"},
 		"just expired":           {func(c *call) { c.now = epoch.Add(10 * time.Minute) }, "expired"},
 		"long expired":           {func(c *call) { c.now = epoch.Add(1000 * time.Hour) }, "expired"},
-		"less than half is left": {func(c *call) { c.now = epoch.Add(5*time.Minute + 1) }, "expiry"},
+		"less than half is left": {func(c *call) { c.now = epoch.Add(5*time.Minute + 2*time.Second) }, "expiry"},
 		"longer asked":           {func(c *call) { c.want.Expiry = 21 * time.Minute }, "expiry"},
 		"other payee":            {func(c *call) { c.payee[32] ^= 1 }, "payee"},
 		"offer with a quote":     {func(c *call) { c.inv.Offer = offer + `"` }, "offer"},
