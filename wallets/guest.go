@@ -57,3 +57,14 @@ type Templated interface {
 	// on. The values are a client's words: Fill checks them as strictly as settings.
 	Fill(replace func(text string) (string, error)) (Guest, error)
 }
+
+// Named is a Guest that knows who is paid, apart from how he is reached. Where requests choose the
+// payee, tokens are bound to that name, and so they outlive changes of the settings that Identity
+// tells apart.
+type Named interface {
+	Guest
+
+	// PayeeName is the same for two Guests of a network only where they pay the same payee. It
+	// may hold secrets: it is hashed before it goes anywhere. It is called after Provision.
+	PayeeName() string
+}
