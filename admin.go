@@ -37,6 +37,12 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		"GET /l402/keys":         (*App).adminKeys,
 		"POST /l402/keys/rotate": (*App).adminRotate,
 		"POST /l402/keys/retire": (*App).adminRetire,
+		"GET /l402/status":       (*App).adminStatus,
+		"GET /l402/payments/":    (*App).adminPayment,
+		"GET /l402/settlements":  (*App).adminSettlements,
+		"GET /l402/report":       (*App).adminReport,
+		"GET /l402/revocations":  (*App).adminRevocations,
+		"POST /l402/revoke":      (*App).adminRevoke,
 	} {
 		var method, path string
 		if _, err := fmt.Sscan(pattern, &method, &path); err != nil {

@@ -15,7 +15,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-l402/caddy-l402/internal/books"
 	"github.com/caddy-l402/caddy-l402/internal/cashier"
+	"github.com/caddy-l402/caddy-l402/internal/free"
 	"github.com/caddy-l402/caddy-l402/internal/keyring"
 	"github.com/caddy-l402/caddy-l402/internal/limit"
 	"github.com/caddy-l402/caddy-l402/wallets"
@@ -47,12 +49,16 @@ type App struct {
 	keys   *keyring.Keyring
 	random io.Reader
 
+	books   *books.Books
+	lender  *books.Host // set while the app runs
 	open    map[string]*openWallet
-	tenants *tenants
+	tenants *tenancy // nil where no wallet is filled in by requests
 	pooled  []pooled
+	desk    *desk // of receipts
 
 	mu     sync.Mutex
 	offers offers
+	gifts  map[string]*free.Counter // by service; complete when the app starts
 
 	stop  context.CancelFunc
 	loops sync.WaitGroup
@@ -83,11 +89,16 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // configurations that are only validated.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger, a.random = ctx, ctx.Logger(), rand.Reader
-	a.open, a.tenants = make(map[string]*openWallet), newTenants()
+	a.open = make(map[string]*openWallet)
 	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
 	if err := a.provisionKeys(); err != nil {
+		return err
+	}
+	a.books = books.For(ctx.Storage())
+	var err error
+	if a.desk, err = newDesk(a); err != nil {
 		return err
 	}
 	loaded, err := ctx.LoadModule(a, "WalletsRaw")
@@ -139,7 +150,7 @@ func (a *App) provisionDefault() error {
 func (a *App) openWallet(name string, guest wallets.Guest) error {
 	if t, ok := guest.(wallets.Templated); ok && t.IsTemplate() {
 		a.open[name] = &openWallet{guest: guest}
-		return nil
+		return a.joinTenants()
 	}
 	id := cashier.ID(guest)
 	value, _, err := cashiers.LoadOrNew(id, func() (caddy.Destructor, error) { return cashier.New(guest) })
@@ -211,6 +222,10 @@ func (a *App) Start() error {
 			w.cashier.Attach(w.host)
 		}
 	}
+	a.lender = &books.Host{Storage: a.ctx.Storage(), Logger: a.logger.Named("ledger"), Instance: instanceID()}
+	if err := a.books.Attach(a.lender); err != nil {
+		a.logger.Error("uses cannot be counted until storage works; metered tokens get 503", zap.Error(err))
+	}
 	warm, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if _, _, err := a.keys.Minting(warm); err != nil {
@@ -218,6 +233,9 @@ func (a *App) Start() error {
 	}
 	// Owned by the app; ends in Stop.
 	a.loops.Go(func() { a.refreshKeys(ctx) })
+	if len(a.gifts) > 0 {
+		a.loops.Go(func() { a.shareGifts(ctx) }) // likewise
+	}
 	return nil
 }
 
@@ -246,15 +264,6 @@ func (a *App) refreshKeys(ctx context.Context) {
 	}
 }
 
-// settled is told of each payment that a wallet reports, perhaps more than once.
-func (a *App) settled(wallet string, s wallets.Settlement) {
-	metrics.settled(wallet)
-	if c := a.logger.Check(zap.DebugLevel, "invoice settled"); c != nil {
-		c.Write(zap.String("wallet", wallet), zap.Stringer("payment_hash", s.PaymentHash),
-			zap.Uint64("amount_msat", uint64(s.AmountPaid)))
-	}
-}
-
 // Stop detaches the wallets. Those that a new configuration uses too stay open.
 func (a *App) Stop() error {
 	if a.stop != nil {
@@ -266,22 +275,33 @@ func (a *App) Stop() error {
 			w.cashier.Detach(w.host)
 		}
 	}
+	a.tenants.leave()
+	if a.lender != nil {
+		return a.books.Detach(a.lender)
+	}
 	return nil
+}
+
+// instanceID labels this server among those that share a storage.
+func instanceID() string {
+	id, err := caddy.InstanceID()
+	if err != nil {
+		return "" // the ledger adds a random part in any case
+	}
+	return id.String()
 }
 
 // Cleanup gives back what Provision took from the pools.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.tenants.leave() // Stop is not called where Start failed
 	var errs []error
 	for _, p := range a.pooled {
 		_, err := p.pool.Delete(p.key)
 		errs = append(errs, err)
 	}
 	a.pooled = nil
-	if a.tenants != nil {
-		a.tenants.close()
-	}
 	return errors.Join(errs...)
 }
 

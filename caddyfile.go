@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/dustin/go-humanize"
 
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
 )
@@ -47,7 +48,11 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := checkOffer(h, &handler, place); err != nil {
 		return nil, err
 	}
-	return h.NewRoute(matcher, &handler), nil
+	var routes []httpcaddyfile.ConfigValue
+	if !handler.NoReceipts {
+		routes = receiptsRoute(h)
+	}
+	return append(routes, h.NewRoute(matcher, &handler)...), nil
 }
 
 // serviceOf makes a service's name of a matcher: "premium" of "/premium/*", "paid" of "@paid".
@@ -106,6 +111,9 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //		service              <name> [<tier>]
 //		capabilities         <name...>
 //		valid                <duration>
+//		uses                 <n>
+//		bytes                <size>
+//		charge               success|always
 //		scope                host|path|any
 //		memo                 <text>
 //		invoice_expiry       <duration>
@@ -113,11 +121,14 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //		credentials          l402|lsat|bearer|basic|macaroon|cookie...
 //		prefetch             <n>|off
 //		limit                <n> <window>|off
+//		free                 <n> <window> [<key>]
+//		dry_run
 //		on_wallet_error      503|pass
 //		upstream_credentials strip|keep
 //		methods              <method...>
 //		exempt               none | <matcher module> <args...>
 //		unknown_caveats      refuse|skip
+//		receipts             off
 //	}
 //
 // The line `exempt` can be repeated: a request that matches any of them is free. It replaces the
@@ -160,6 +171,9 @@ var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"service":              (*Handler).parseService,
 	"capabilities":         func(h *Handler, d *caddyfile.Dispenser) error { return words(d, &h.Capabilities) },
 	"valid":                func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, &h.Valid) },
+	"uses":                 (*Handler).parseUses,
+	"bytes":                (*Handler).parseBytes,
+	"charge":               func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Charge) },
 	"scope":                func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Scope) },
 	"memo":                 func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Memo) },
 	"invoice_expiry":       func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, &h.InvoiceExpiry) },
@@ -167,10 +181,13 @@ var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"credentials":          func(h *Handler, d *caddyfile.Dispenser) error { return words(d, &h.Credentials) },
 	"prefetch":             (*Handler).parsePrefetch,
 	"limit":                (*Handler).parseLimit,
+	"free":                 (*Handler).parseFree,
+	"dry_run":              (*Handler).parseDryRun,
 	"on_wallet_error":      func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.OnWalletError) },
 	"upstream_credentials": func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.UpstreamCredentials) },
 	"methods":              (*Handler).parseMethods,
 	"exempt":               (*Handler).parseExempt,
+	"receipts":             (*Handler).parseReceipts,
 	"unknown_caveats":      func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.UnknownCaveats) },
 }
 
@@ -239,6 +256,32 @@ func (h *Handler) parseLimit(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func (h *Handler) parseUses(d *caddyfile.Dispenser) error {
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n < 1 {
+		return d.Errf("uses %q: use a number greater than zero", text)
+	}
+	h.Uses = n
+	return nil
+}
+
+func (h *Handler) parseBytes(d *caddyfile.Dispenser) error {
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n < 1 {
+		return d.Errf("bytes %q: use a size such as 500MB or 2GiB", text)
+	}
+	h.Bytes = n
+	return nil
+}
+
 func (h *Handler) parsePrefetch(d *caddyfile.Dispenser) error {
 	var text string
 	if err := word(d, &text); err != nil {
@@ -253,6 +296,46 @@ func (h *Handler) parsePrefetch(d *caddyfile.Dispenser) error {
 		return d.Errf("prefetch %q: use a number from 1 to %d, or `prefetch off`", text, maxPrefetch)
 	}
 	h.Prefetch = n
+	return nil
+}
+
+func (h *Handler) parseFree(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 || len(args) > 3 {
+		return d.Err("expected `free <n> <window> [<key>]`, such as `free 10 1d`")
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 {
+		return d.Errf("free %q: use a number greater than zero", args[0])
+	}
+	window, err := caddy.ParseDuration(args[1])
+	if err != nil || window < time.Second {
+		return d.Errf("free window %q: use a duration of at least 1s, such as 1d", args[1])
+	}
+	h.Free = &Free{Requests: n, Window: caddy.Duration(window)}
+	if len(args) == 3 {
+		h.Free.Key = args[2]
+	}
+	return nil
+}
+
+func (h *Handler) parseDryRun(d *caddyfile.Dispenser) error {
+	h.DryRun = true
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func (h *Handler) parseReceipts(d *caddyfile.Dispenser) error {
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	if text != "off" {
+		return d.Errf("receipts %q: only `receipts off` means something; without it there are receipts", text)
+	}
+	h.NoReceipts = true
 	return nil
 }
 

@@ -72,3 +72,10 @@ func outcome(text string) string {
 	}
 	return indented.String()
 }
+
+func TestUnknownAdapterNamesThoseThereAre(t *testing.T) {
+	_, err := adapt("{\n\tl402 {\n\t\twallet w bank\n\t}\n}\n")
+	if err == nil || !strings.Contains(err.Error(), `unknown wallet adapter "bank"; there is `) || !strings.Contains(err.Error(), "sandbox") {
+		t.Error(err)
+	}
+}

@@ -28,6 +28,9 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 		metrics.limited(h.Service)
 		return h.answer(w, r, tooMany(wait, refusal))
 	}
+	if err := to.open(); err != nil {
+		return h.nobodyToPay(w, r, err)
+	}
 	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r), h.Prefetch)
 	if err != nil {
 		return h.walletFailed(w, r, next, to, err)
@@ -36,7 +39,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return h.walletFailed(w, r, next, to, err)
 	}
-	metrics.challenged(h.Service)
+	metrics.challenged(h.Service, r.Method)
 	return h.offer(w, r, macaroon, invoice, refusal)
 }
 
@@ -57,7 +60,9 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, macaroon []byte,
 		PaymentHash:    inv.PaymentHash.String(),
 		Macaroon:       base64.StdEncoding.EncodeToString(macaroon),
 		InvoiceExpires: inv.ExpiresAt,
-		Terms:          "valid for " + shortDuration(time.Duration(h.Valid)),
+		Terms:          h.terms().bought(),
+		Uses:           h.Uses,
+		Bytes:          h.Bytes,
 		NotMoney:       h.notMoney,
 	}))
 }
@@ -115,6 +120,7 @@ func (h *Handler) mint(r *http.Request, inv *wallets.Invoice, to payee) ([]byte,
 	terms := l402.Terms{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		ValidUntil: time.Now().Add(time.Duration(h.Valid)), Request: to.binding,
+		Uses: h.Uses, Bytes: h.Bytes,
 	}
 	if h.gate.want.RequireHost {
 		terms.Host = hostOf(r)
@@ -122,6 +128,7 @@ func (h *Handler) mint(r *http.Request, inv *wallets.Invoice, to payee) ([]byte,
 	if h.gate.want.RequirePath {
 		terms.Path = r.URL.EscapedPath()
 	}
+	h.offered(inv, tokenID, to)
 	id := l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}
 	return l402.Mint(key, id, terms.Caveats())
 }

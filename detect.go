@@ -15,6 +15,9 @@ import (
 // detect serves the holder of a good token who shows no preimage, such as the payer with a
 // custodial wallet: the wallet that made the invoice says whether it was paid.
 func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, g *l402.Grant, unproven []byte) error {
+	if err := to.open(); err != nil {
+		return h.nobodyToPay(w, r, err)
+	}
 	standing, err := to.cashier.Standing(r.Context(), g.PaymentHash)
 	if errors.Is(err, wallets.ErrLookupUnsupported) {
 		return h.challenge(w, r, next, to, l402.ErrPreimageMissing)
@@ -33,7 +36,7 @@ func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	switch standing.State {
 	case wallets.StateSettled:
 		g.Paid = true
-		return h.admit(w, r, next, g)
+		return h.admit(w, r, next, to, g)
 	case wallets.StatePending, wallets.StateAccepted:
 		invoice, err := offered(standing, g)
 		if err != nil {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-l402/caddy-l402/internal/keyring"
 	"github.com/caddy-l402/caddy-l402/l402"
 )
@@ -92,31 +90,4 @@ func hostOf(r *http.Request) string {
 		host = host[:i]
 	}
 	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
-
-// keptVar is the request variable that keeps stripped credentials for a further gate on the
-// request's way, such as one in a nested route.
-const keptVar = "l402.credentials"
-
-// credentialHeaders are the headers that may hold credentials.
-func credentialHeaders(r *http.Request) http.Header {
-	if kept, ok := caddyhttp.GetVar(r.Context(), keptVar).(http.Header); ok {
-		return kept
-	}
-	return r.Header
-}
-
-// stripCredentials removes our credentials from the request, so that the upstream and its logs
-// never see a paid token. Foreign ones stay.
-func stripCredentials(r *http.Request, forms l402.Form) {
-	if caddyhttp.GetVar(r.Context(), keptVar) == nil {
-		kept := make(http.Header, 2)
-		for _, name := range []string{"Authorization", "Cookie", "Macaroon", "Grpc-Metadata-Macaroon"} {
-			if values, ok := r.Header[name]; ok {
-				kept[name] = append([]string(nil), values...)
-			}
-		}
-		caddyhttp.SetVar(r.Context(), keptVar, kept)
-	}
-	l402.Strip(r.Header, forms)
 }

@@ -155,8 +155,9 @@ func (s *server) do(method, path string, headers ...string) answer {
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	resp, err := client.Do(r)
-	// A reload closes the old listening socket, and the kernel resets what was queued there.
-	for tries := 0; errors.Is(err, syscall.ECONNRESET) && tries < 5; tries++ {
+	// A reload closes the old listening socket, and the kernel resets what was queued there; one
+	// that fails closes the new one with what it accepted.
+	for tries := 0; (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)) && tries < 5; tries++ {
 		resp, err = client.Do(r)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package caddyl402
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,11 +18,18 @@ var metrics = newMetricSet()
 
 type metricSet struct {
 	challenges   *prometheus.CounterVec
+	probes       *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
 	paidRequests *prometheus.CounterVec
 	limitedTotal *prometheus.CounterVec
 	unavailables *prometheus.CounterVec
 	settlements  *prometheus.CounterVec
+	revenue      *prometheus.CounterVec
+	firstUses    *prometheus.CounterVec
+	usesSpent    *prometheus.CounterVec
+	usesBack     *prometheus.CounterVec
+	gifts        *prometheus.CounterVec
+	rehearsals   *prometheus.CounterVec
 	walletCalls  *prometheus.HistogramVec
 	walletErrors *prometheus.CounterVec
 }
@@ -33,11 +41,18 @@ func newMetricSet() *metricSet {
 	}
 	return &metricSet{
 		challenges:   counter("challenges_total", "Fresh invoices offered with a 402.", "service"),
+		probes:       counter("probes_total", "Fresh invoices offered to HEAD requests, as health checks and directories send them.", "service"),
 		refusals:     counter("refusals_total", "Requests without a valid paid token, by reason.", "service", "code"),
 		paidRequests: counter("paid_requests_total", "Requests that passed with a paid token.", "service"),
 		limitedTotal: counter("limited_requests_total", "Requests answered 429.", "service"),
 		unavailables: counter("unavailable_requests_total", "Requests that no invoice could be made for.", "service"),
-		settlements:  counter("settlements_total", "Payments that wallets reported.", "wallet"),
+		settlements:  counter("settlements_total", "Payments that arrived.", "service", "wallet"),
+		revenue:      counter("revenue_msat_total", "Sum of the payments that arrived, in millisatoshi.", "service", "wallet"),
+		firstUses:    counter("first_uses_total", "Payments whose token was shown for the first time.", "service"),
+		usesSpent:    counter("uses_spent_total", "Requests that spent a part of a payment.", "service"),
+		usesBack:     counter("uses_given_back_total", "Requests that held a part of a payment and gave it back.", "service"),
+		gifts:        counter("free_requests_total", "Requests of the free tier that passed.", "service"),
+		rehearsals:   counter("dry_run_requests_total", "Requests in a dry run, by what would have happened.", "service", "verdict"),
 		walletCalls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "l402", Name: "wallet_call_duration_seconds",
 			Help: "Time that calls to wallets took.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10),
@@ -52,8 +67,8 @@ func (m *metricSet) register(registry *prometheus.Registry) error {
 		return nil
 	}
 	for _, collector := range []prometheus.Collector{
-		m.challenges, m.refusals, m.paidRequests, m.limitedTotal, m.unavailables, m.settlements,
-		m.walletCalls, m.walletErrors,
+		ledgerCollector{}, m.challenges, m.probes, m.refusals, m.paidRequests, m.limitedTotal, m.unavailables, m.settlements,
+		m.revenue, m.firstUses, m.usesSpent, m.usesBack, m.gifts, m.rehearsals, m.walletCalls, m.walletErrors,
 	} {
 		err := registry.Register(collector)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
@@ -63,12 +78,31 @@ func (m *metricSet) register(registry *prometheus.Registry) error {
 	return nil
 }
 
-func (m *metricSet) challenged(service string)    { m.challenges.WithLabelValues(service).Inc() }
+// challenged counts an offer; one to a HEAD request apart, since those seldom mean to pay.
+func (m *metricSet) challenged(service, method string) {
+	if method == http.MethodHead {
+		m.probes.WithLabelValues(service).Inc()
+		return
+	}
+	m.challenges.WithLabelValues(service).Inc()
+}
+
 func (m *metricSet) refused(service, code string) { m.refusals.WithLabelValues(service, code).Inc() }
-func (m *metricSet) paid(service string)          { m.paidRequests.WithLabelValues(service).Inc() }
 func (m *metricSet) limited(service string)       { m.limitedTotal.WithLabelValues(service).Inc() }
 func (m *metricSet) unavailable(service string)   { m.unavailables.WithLabelValues(service).Inc() }
-func (m *metricSet) settled(wallet string)        { m.settlements.WithLabelValues(wallet).Inc() }
+func (m *metricSet) gave(service string)          { m.gifts.WithLabelValues(service).Inc() }
+func (m *metricSet) firstUse(service string)      { m.firstUses.WithLabelValues(service).Inc() }
+func (m *metricSet) spent(service string)         { m.usesSpent.WithLabelValues(service).Inc() }
+func (m *metricSet) givenBack(service string)     { m.usesBack.WithLabelValues(service).Inc() }
+
+func (m *metricSet) rehearsed(service, verdict string) {
+	m.rehearsals.WithLabelValues(service, verdict).Inc()
+}
+
+func (m *metricSet) settlement(service, wallet string, msat uint64) {
+	m.settlements.WithLabelValues(service, wallet).Inc()
+	m.revenue.WithLabelValues(service, wallet).Add(float64(msat))
+}
 
 func (m *metricSet) walletCalled(wallet, call string, took time.Duration, err error) {
 	m.walletCalls.WithLabelValues(wallet, call).Observe(took.Seconds())

@@ -8,9 +8,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/lightningnetwork/lnd/lnwire"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddy-l402/caddy-l402/internal/cashier"
+	"github.com/caddy-l402/caddy-l402/internal/free"
 	"github.com/caddy-l402/caddy-l402/internal/limit"
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
 	"github.com/caddy-l402/caddy-l402/l402"
@@ -57,8 +59,20 @@ type Handler struct {
 	// The capabilities that a token sold here carries, and that a token must carry here.
 	Capabilities []string `json:"capabilities,omitempty"`
 
-	// How long a token is valid, from the challenge on. Default: 24h.
+	// How long a token is valid, from the challenge on. Default: 24h; 365d where uses or bytes
+	// are limited.
 	Valid caddy.Duration `json:"valid,omitempty"`
+
+	// How many requests a payment buys; 1 is pay per request. Uses are counted by payment, and
+	// over all instances that share Caddy's storage. Default: no limit.
+	Uses uint64 `json:"uses,omitempty"`
+
+	// How many bytes of answers a payment buys. Default: no limit.
+	Bytes uint64 `json:"bytes,omitempty"`
+
+	// When a use is spent: "success", when an answer below 500 begins, or "always". Default:
+	// "success".
+	Charge string `json:"charge,omitempty"`
 
 	// What a token is bound to besides the service: "host" (the request's host), "path" (host
 	// and exact path) or "any" (nothing else). Default: "any" where a service is named, else
@@ -89,6 +103,15 @@ type Handler struct {
 	// address or IPv6 /64. A valid credential always passes. Default: 120 in 1m.
 	Limit *Limit `json:"limit,omitempty"`
 
+	// How many requests without a credential are free, by client. Instances that share Caddy's
+	// storage tell each other what they counted every five seconds, so that a client who goes
+	// to several gets more for at most that long. Default: none.
+	Free *Free `json:"free,omitempty"`
+
+	// Lets everything pass and only tells what would have happened: in the header
+	// X-L402-Dry-Run and in the metrics. No wallet is asked and nothing is spent.
+	DryRun bool `json:"dry_run,omitempty"`
+
 	// What an unpaid request gets while no invoice can be made: "503" or "pass", which lets
 	// it through for free. Default: "503".
 	OnWalletError string `json:"on_wallet_error,omitempty"`
@@ -107,6 +130,11 @@ type Handler struct {
 	// Charges for everything, /.well-known/* too.
 	NoExemptions bool `json:"no_exemptions,omitempty"`
 
+	// Leaves receipts and the keys that they can be checked with to others: by default this
+	// handler answers for /.well-known/l402/receipts/<payment hash> and
+	// /.well-known/l402/keys.json where such requests reach it.
+	NoReceipts bool `json:"no_receipts,omitempty"`
+
 	// What a caveat that is not known means: "refuse" or "skip", the literal reading of the
 	// L402 specification. Default: "refuse", so that a holder's restriction means something.
 	UnknownCaveats string `json:"unknown_caveats,omitempty"`
@@ -116,11 +144,14 @@ type Handler struct {
 	cashier *cashier.Cashier
 	limiter *limit.Limiter
 
+	freeCounter *free.Counter
+
 	price    lnwire.MilliSatoshi
 	forms    l402.Form
 	gate     gate
 	exempt   caddyhttp.MatcherSets
 	notMoney bool
+	paid     prometheus.Counter // resolved once: it counts every paid request
 }
 
 // Limit is a number of events in a time.
@@ -145,6 +176,10 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // ServeHTTP is a request's way through the gate.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if question := deskQuestion(r); question != "" && !h.NoReceipts {
+		h.app.desk.serve(w, r, question)
+		return nil
+	}
 	if paywall.IsPreflight(r) {
 		return servePreflight(w, r, next)
 	}
@@ -152,6 +187,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 
+	if h.DryRun {
+		return h.rehearse(w, r, next)
+	}
 	payee, err := h.payee(r)
 	if err != nil {
 		return h.nobodyToPay(w, r, err)
@@ -160,7 +198,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	var grant l402.Grant
 	unproven, refusal := h.gate.check(r, payee.binding, &grant)
 	if refusal == nil {
-		return h.admit(w, r, next, &grant)
+		return h.admit(w, r, next, payee, &grant)
+	}
+	if refusal == l402.ErrNoCredential && h.gift(w, r) {
+		return next.ServeHTTP(w, r)
 	}
 	if !errors.Is(refusal, l402.ErrPreimageMissing) {
 		return h.challenge(w, r, next, payee, refusal)
@@ -170,12 +211,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.detect(w, r, next, payee, &grant, unproven)
 }
 
-// admit lets a paid request go on.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant) error {
-	metrics.paid(h.Service)
-	setPassPlaceholders(r, h, g)
+// admit lets a paid request go on, unless its token was revoked or is used up.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, g *l402.Grant) error {
+	if book := h.app.books.Ledger(); book != nil &&
+		book.Revoked(g.TokenID, g.PaymentHash, h.Service, g.TokenID.MintedAt()) {
+		return h.challenge(w, r, next, to, l402.ErrRevoked)
+	}
+	h.settledByUse(g, to)
+	if (g.Uses > 0 || g.Bytes > 0) && !passageOf(r).isCharged(g.PaymentHash) {
+		return h.serveMetered(w, r, next, to, g)
+	}
+	return h.pass(w, r, next, g, false)
+}
+
+// pass hands an admitted request to the upstream.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant, charged bool) error {
+	h.paid.Inc()
+	tellLife(w, r, g)
+	p := enter(r, h, g)
+	if charged {
+		p.charged = append(p.charged, g.PaymentHash)
+	}
 	if h.UpstreamCredentials != "keep" {
-		stripCredentials(r, h.forms)
+		p.strip(r.Header, h.forms)
 	}
 	if c := h.logger.Check(zap.DebugLevel, "paid request"); c != nil {
 		c.Write(zap.String("service", h.Service), zap.Stringer("payment_hash", g.PaymentHash))
@@ -188,5 +246,6 @@ func (h *Handler) terms() terms {
 	return terms{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		Price: h.price, Wallet: h.Wallet, Valid: time.Duration(h.Valid), Scope: h.Scope,
+		Uses: h.Uses, Bytes: h.Bytes,
 	}
 }

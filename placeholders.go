@@ -8,43 +8,35 @@ import (
 
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
-	"github.com/caddy-l402/caddy-l402/l402"
 )
 
 // placeholderPrefix is before all placeholders of this module.
 const placeholderPrefix = "http.l402."
 
-// setPassPlaceholders makes the facts of a paid token available. They are worked out only if
+// placeholder gives the facts of the token that let a request pass. They are worked out only if
 // something asks for them, so that the paid path does not pay for them.
-func setPassPlaceholders(r *http.Request, h *Handler, g *l402.Grant) {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return
+func (p *passage) placeholder(name string) (any, bool) {
+	// Access logs name the user by this one; the token's id is no secret.
+	if name == "http.auth.user.id" {
+		return p.grant.TokenID.String(), true
 	}
-	service, tier, grant := h.Service, h.Tier, *g
-	repl.Map(func(name string) (any, bool) {
-		// Access logs name the user by this one; the token's id is no secret.
-		if name == "http.auth.user.id" {
-			return grant.TokenID.String(), true
-		}
-		field, ok := strings.CutPrefix(name, placeholderPrefix)
-		if !ok {
-			return nil, false
-		}
-		switch field {
-		case "service":
-			return service, true
-		case "tier":
-			return tier, true
-		case "token_id":
-			return grant.TokenID.String(), true
-		case "payment_hash":
-			return grant.PaymentHash.String(), true
-		case "valid_until":
-			return grant.ValidUntil, true
-		}
+	field, ok := strings.CutPrefix(name, placeholderPrefix)
+	if !ok {
 		return nil, false
-	})
+	}
+	switch field {
+	case "service":
+		return p.handler.Service, true
+	case "tier":
+		return p.handler.Tier, true
+	case "token_id":
+		return p.grant.TokenID.String(), true
+	case "payment_hash":
+		return p.grant.PaymentHash.String(), true
+	case "valid_until":
+		return p.grant.ValidUntil, true
+	}
+	return nil, false
 }
 
 // setProblemPlaceholders makes a problem available to the templates of the site's error routes.

@@ -17,6 +17,9 @@ const (
 	codeTooMany         = "too_many_requests"
 	codeUnavailable     = "wallet_unavailable"
 	codeNoPayee         = "payee_unknown"
+	codeNotCounted      = "ledger_unavailable"
+	codeInUse           = "uses_in_flight"
+	codeRepeated        = "request_in_flight"
 )
 
 // errPending and errInvoiceExpired refuse a token whose payment the wallet was asked for.
@@ -76,5 +79,32 @@ func noPayee() *paywall.Problem {
 	return &paywall.Problem{
 		Status: http.StatusServiceUnavailable, Title: "Payments Unavailable", Code: codeNoPayee,
 		Detail: "There is nobody who could be paid for this resource.", RetryAfter: time.Minute,
+	}
+}
+
+// notCounted is the 503 while the ledger cannot keep what is spent.
+func notCounted(wait time.Duration) *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Uses Cannot Be Counted", Code: codeNotCounted,
+		Detail: "What is left of this payment cannot be counted at the moment. Nothing was spent.",
+		Cure:   cureLater, RetryAfter: wait,
+	}
+}
+
+// allInUse is the 429 for a request beside the last ones of a payment.
+func allInUse() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusTooManyRequests, Title: "Too Many Requests", Code: codeInUse,
+		Detail: "All that is left of this payment is held by requests that are still under way.",
+		Cure:   "Wait for them: what they do not spend is given back.", RetryAfter: time.Second,
+	}
+}
+
+// repeated is the 409 for a retry that comes before the first try ended.
+func repeated() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusConflict, Title: "Conflict", Code: codeRepeated,
+		Detail: "A request with this Idempotency-Key is still under way.",
+		Cure:   "Wait for its answer.", RetryAfter: time.Second,
 	}
 }

@@ -20,9 +20,11 @@ import (
 const (
 	defaultService       = "default"
 	defaultValid         = 24 * time.Hour
+	defaultMeteredValid  = 365 * 24 * time.Hour
 	defaultInvoiceExpiry = 10 * time.Minute
 	defaultPrefetch      = 4
 	maxPrefetch          = 1000
+	maxUses              = 1 << 50
 	defaultLimitEvents   = 120
 	defaultLimitWindow   = time.Minute
 )
@@ -58,6 +60,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.limiter, err = h.app.limiter(h.Service); err != nil {
 		return err
 	}
+	if h.Free != nil {
+		if h.freeCounter, err = h.app.freeCounter(h.Service); err != nil {
+			return err
+		}
+	}
+	h.paid = metrics.paidRequests.WithLabelValues(h.Service)
 	h.gate = gate{keys: h.app.keys, forms: h.forms, want: l402.Want{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		RequireHost: h.Scope != scopeAny, RequirePath: h.Scope == scopePath,
@@ -74,7 +82,11 @@ func (h *Handler) setDefaults() {
 		}
 	}
 	setDefault(&h.Service, defaultService)
+	if h.Uses > 0 || h.Bytes > 0 {
+		setDefault(&h.Valid, caddy.Duration(defaultMeteredValid))
+	}
 	setDefault(&h.Valid, caddy.Duration(defaultValid))
+	setDefault(&h.Charge, chargeSuccess)
 	setDefault(&h.InvoiceExpiry, min(caddy.Duration(defaultInvoiceExpiry), h.Valid))
 	setDefault(&h.Prefetch, defaultPrefetch)
 	setDefault(&h.OnWalletError, "503")
@@ -114,8 +126,13 @@ func (h *Handler) checkTimes() error {
 	case expiry > valid:
 		return fmt.Errorf("invoice_expiry %v is longer than valid %v: a late payer would buy a dead token",
 			shortDuration(expiry), shortDuration(valid))
+	case h.Uses > maxUses || h.Bytes > maxUses:
+		return fmt.Errorf("uses %d, bytes %d: use at most %d", h.Uses, h.Bytes, uint64(maxUses))
 	case h.Prefetch > maxPrefetch:
 		return fmt.Errorf("prefetch %d: use at most %d", h.Prefetch, maxPrefetch)
+	case h.Free != nil && (h.Free.Requests < 1 || time.Duration(h.Free.Window) < time.Second):
+		return fmt.Errorf("free %d in %v: use a number greater than zero and a window of at least 1s",
+			h.Free.Requests, time.Duration(h.Free.Window))
 	case !h.Limit.Off && (h.Limit.Events < 1 || h.Limit.Window <= 0):
 		return fmt.Errorf("limit of %d in %v: both must be more than zero; turn the limit off with `limit off`",
 			h.Limit.Events, time.Duration(h.Limit.Window))
@@ -150,6 +167,7 @@ func (h *Handler) checkWords() (err error) {
 		allowed        []string
 	}{
 		{"scope", h.Scope, []string{scopeHost, scopePath, scopeAny}},
+		{"charge", h.Charge, []string{chargeSuccess, chargeAlways}},
 		{"on_wallet_error", h.OnWalletError, []string{"503", "pass"}},
 		{"upstream_credentials", h.UpstreamCredentials, []string{"strip", "keep"}},
 		{"unknown_caveats", h.UnknownCaveats, []string{"refuse", "skip"}},
@@ -169,7 +187,7 @@ func (h *Handler) checkWords() (err error) {
 
 func (h *Handler) provisionWallet(ctx caddy.Context) error {
 	if isTemplate(h.Wallet) {
-		return nil // each request names one of the declared wallets
+		return h.provisionTenants(ctx)
 	}
 	wallet, err := h.app.wallet(h.Wallet)
 	if err != nil {
@@ -177,14 +195,36 @@ func (h *Handler) provisionWallet(ctx caddy.Context) error {
 	}
 	setDefault(&h.Wallet, h.app.DefaultWallet)
 	h.cashier = wallet.cashier // nil for a wallet that each request fills in
-	if _, h.notMoney = wallet.guest.(*sandbox.Guest); h.notMoney {
-		server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-		if public := publicAddress(server); public != "" {
-			return fmt.Errorf("wallet %q is the sandbox, whose invoices are not money, and the site listens on %s, "+
-				"where others reach it: declare a real wallet, or add `bind 127.0.0.1` to the site", h.Wallet, public)
+	h.notMoney, err = checkMoney(ctx, h.Wallet, wallet)
+	return err
+}
+
+// provisionTenants is for a handler whose requests name one of the declared wallets.
+func (h *Handler) provisionTenants(ctx caddy.Context) error {
+	if len(h.app.open) == 0 {
+		return fmt.Errorf("requests choose the wallet %s, but none is declared: add `wallet <name> <adapter> …` "+
+			"to the global l402 options", h.Wallet)
+	}
+	for name, wallet := range h.app.open {
+		if _, err := checkMoney(ctx, name, wallet); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkMoney tells whether a wallet's invoices are no money. Others than the operator must not
+// be asked for such.
+func checkMoney(ctx caddy.Context, name string, wallet *openWallet) (notMoney bool, err error) {
+	if _, notMoney = wallet.guest.(*sandbox.Guest); !notMoney {
+		return false, nil
+	}
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if public := publicAddress(server); public != "" {
+		return true, fmt.Errorf("wallet %q is the sandbox, whose invoices are not money, and the site listens on %s, "+
+			"where others reach it: declare a real wallet, or add `bind 127.0.0.1` to the site", name, public)
+	}
+	return true, nil
 }
 
 // publicAddress gives the first address of a server that is not loopback, or nothing.

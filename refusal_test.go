@@ -88,7 +88,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		"only a colon":               {"malformed_credential", "L402 :"},
 		"no base64":                  {"malformed_credential", "L402 !!!!:" + good.preimage.String()},
 		"no macaroon":                {"unsupported_version", "L402 " + base64.StdEncoding.EncodeToString([]byte("hello hello hello")) + ":" + good.preimage.String()},
-		"hex of odd length":          {"malformed_credential", "L402 " + hex.EncodeToString(good.Macaroon)[1:] + ":" + good.preimage.String()},
+		"hex with a stranger":        {"malformed_credential", "L402 " + hex.EncodeToString(good.Macaroon) + "*:" + good.preimage.String()},
 		"a foreign bearer":           {"payment_required", "Bearer abc.def.ghi"},
 		"a foreign password":         {"payment_required", "Basic " + base64.StdEncoding.EncodeToString([]byte("user:password"))},
 	} {

@@ -28,10 +28,18 @@ var errNoPayee = errors.New("the request names no payee")
 
 // payee is who is paid for a request.
 type payee struct {
+	// cashier deals with the payee's wallet. Where a request chose the payee it is nil until
+	// open: a paid request needs no wallet, and one over its limit gets none.
 	cashier *cashier.Cashier
 	// binding goes into the token where the request chooses the payee, so that a token that
 	// was paid to one does not open what another sells. It is empty for a fixed payee.
 	binding string
+	// tenant names the payee in the books where the request chose him.
+	tenant string
+
+	tenancy *tenancy
+	wallet  string
+	guest   wallets.Guest
 }
 
 // payee finds who is paid for a request.
@@ -62,17 +70,36 @@ func (h *Handler) payee(r *http.Request) (payee, error) {
 		return payee{}, fmt.Errorf("%w that is declared", errNoPayee)
 	}
 	if wallet.cashier != nil {
-		return payee{wallet.cashier, bindingOf("wallet", name)}, nil
+		return payee{cashier: wallet.cashier, binding: bindingOf("wallet", name), tenant: name}, nil
 	}
 	guest, err := wallet.guest.(wallets.Templated).Fill(fill)
 	if err != nil {
 		return payee{}, fmt.Errorf("%w: %w", errNoPayee, err)
 	}
-	c, err := h.app.tenants.cashier(h.app, name, guest)
-	if err != nil {
-		return payee{}, fmt.Errorf("%w: %w", errNoPayee, err)
+	binding := bindingOf("tenant", payeeName(guest))
+	return payee{
+		binding: binding, tenant: name + "/" + binding,
+		tenancy: h.app.tenants, wallet: name, guest: guest,
+	}, nil
+}
+
+// open opens the payee's wallet, if it is not.
+func (p *payee) open() (err error) {
+	if p.cashier != nil {
+		return nil
 	}
-	return payee{c, bindingOf("tenant", cashier.ID(guest))}, nil
+	if p.cashier, err = p.tenancy.cashier(p.wallet, p.guest); err != nil {
+		return fmt.Errorf("%w: %w", errNoPayee, err)
+	}
+	return nil
+}
+
+// payeeName is what the tokens of a payee are bound to.
+func payeeName(guest wallets.Guest) string {
+	if named, ok := guest.(wallets.Named); ok {
+		return string(guest.Network()) + "\x00" + named.PayeeName()
+	}
+	return cashier.ID(guest)
 }
 
 // bindingOf makes a caveat's value of a payee's name: short, and without the letters that a
@@ -85,61 +112,120 @@ func bindingOf(kind, name string) string {
 // isTemplate tells whether a text holds a placeholder.
 func isTemplate(text string) bool { return strings.ContainsAny(text, "{}") }
 
-// tenants are the wallets that requests named, opened on first use.
+// tenants are the wallets that requests named, opened on first use. All configurations of the
+// process share them, so that a reload forgets neither an open invoice nor a payment.
 type tenants struct {
 	mu   sync.Mutex
 	open *lru.Cache[string, *tenant]
-	done bool
 }
 
+// tenant is an open wallet with what each configuration that used it lends to it.
 type tenant struct {
 	cashier *cashier.Cashier
-	host    *cashier.Host
+	hosts   map[*tenancy]*cashier.Host
 }
 
+// tenancy is one configuration's part in the tenants. A nil tenancy has none.
+type tenancy struct {
+	shared *tenants
+	app    *App
+	left   bool // guarded by shared.mu
+}
+
+// tenancies holds the tenants, under one key, for as long as a configuration has wallets that
+// requests fill in.
+var tenancies = caddy.NewUsagePool()
+
+const tenanciesKey = "tenants"
+
 func newTenants() *tenants {
-	t := new(tenants)
 	open, err := lru.NewWithEvict(maxTenants, func(id string, gone *tenant) {
-		gone.cashier.Detach(gone.host)
+		for _, host := range gone.hosts {
+			gone.cashier.Detach(host)
+		}
 		_, _ = cashiers.Delete(id) // the error is of closing a wallet nobody needs
 	})
 	if err != nil { // only for sizes below one
 		panic(err)
 	}
-	t.open = open
-	return t
+	return &tenants{open: open}
 }
 
-// cashier opens the wallet of a tenant, or finds the one that is open.
-func (t *tenants) cashier(app *App, name string, guest wallets.Guest) (*cashier.Cashier, error) {
-	id := cashier.ID(guest)
+// Destruct implements caddy.Destructor: it gives all wallets back.
+func (t *tenants) Destruct() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known, ok := t.open.Get(id); ok {
+	t.open.Purge()
+	return nil
+}
+
+// joinTenants makes the app's tenancy, once.
+func (a *App) joinTenants() error {
+	if a.tenants != nil {
+		return nil
+	}
+	value, _, err := tenancies.LoadOrNew(tenanciesKey, func() (caddy.Destructor, error) { return newTenants(), nil })
+	if err != nil {
+		return err
+	}
+	a.pooled = append(a.pooled, pooled{tenancies, tenanciesKey})
+	a.tenants = &tenancy{shared: value.(*tenants), app: a}
+	return nil
+}
+
+// cashier finds the open wallet of a tenant, or opens it. Requests that outlive their
+// configuration find wallets and open none.
+func (t *tenancy) cashier(name string, guest wallets.Guest) (*cashier.Cashier, error) {
+	id := cashier.ID(guest)
+	t.shared.mu.Lock()
+	defer t.shared.mu.Unlock()
+	known, ok := t.shared.open.Get(id)
+	if t.left {
+		if !ok {
+			return nil, errors.New("the configuration is being unloaded")
+		}
 		return known.cashier, nil
 	}
-	if t.done {
-		return nil, errors.New("the configuration is being unloaded")
+	if !ok {
+		value, _, err := cashiers.LoadOrNew(id, func() (caddy.Destructor, error) { return cashier.New(guest) })
+		if err != nil {
+			return nil, err
+		}
+		known = &tenant{cashier: value.(*cashier.Cashier), hosts: make(map[*tenancy]*cashier.Host)}
+		t.shared.open.Add(id, known)
+		if c := t.app.logger.Check(zap.DebugLevel, "opened the wallet of a tenant"); c != nil {
+			c.Write(zap.String("wallet", name), zap.Int("open", t.shared.open.Len()))
+		}
 	}
-	value, _, err := cashiers.LoadOrNew(id, func() (caddy.Destructor, error) { return cashier.New(guest) })
-	if err != nil {
-		return nil, err
+	if known.hosts[t] == nil {
+		known.hosts[t] = t.app.host(name, guest)
+		known.cashier.Attach(known.hosts[t])
 	}
-	opened := &tenant{value.(*cashier.Cashier), app.host(name, guest)}
-	opened.cashier.Attach(opened.host)
-	t.open.Add(id, opened)
-	if c := app.logger.Check(zap.DebugLevel, "opened the wallet of a tenant"); c != nil {
-		c.Write(zap.String("wallet", name), zap.Int("open", t.open.Len()))
-	}
-	return opened.cashier, nil
+	return known.cashier, nil
 }
 
-// close gives all of them back.
-func (t *tenants) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.done = true
-	t.open.Purge()
+// leave takes back what the configuration lent. The wallets stay open for the next one.
+func (t *tenancy) leave() {
+	if t == nil {
+		return
+	}
+	t.shared.mu.Lock()
+	defer t.shared.mu.Unlock()
+	t.left = true
+	for _, known := range t.shared.open.Values() {
+		if host := known.hosts[t]; host != nil {
+			known.cashier.Detach(host)
+			delete(known.hosts, t)
+		}
+	}
+}
+
+// count is how many are open.
+func (t *tenancy) count() int {
+	if t == nil {
+		return 0
+	}
+	return t.shared.open.Len()
 }
 
 // host is what this configuration lends to a wallet.
@@ -150,3 +236,6 @@ func (a *App) host(name string, guest wallets.Guest) *cashier.Host {
 		Called: metrics.walletCalled, Settled: a.settled,
 	}
 }
+
+// Guard: what the pool wants.
+var _ caddy.Destructor = (*tenants)(nil)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/lightningnetwork/lnd/lnwire"
 
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
@@ -21,6 +22,8 @@ type terms struct {
 	Wallet       string
 	Valid        time.Duration
 	Scope        string
+	Uses         uint64
+	Bytes        uint64
 }
 
 // opens tells whether a token sold on these terms opens what is sold on the others.
@@ -41,7 +44,8 @@ func (t terms) opens(other terms) bool {
 
 // sameDeal tells whether the two agree on everything but the capabilities.
 func (t terms) sameDeal(other terms) bool {
-	return t.Price == other.Price && t.Wallet == other.Wallet && t.Valid == other.Valid && t.Scope == other.Scope
+	return t.Price == other.Price && t.Wallet == other.Wallet && t.Valid == other.Valid &&
+		t.Scope == other.Scope && t.Uses == other.Uses && t.Bytes == other.Bytes
 }
 
 // undercuts tells whether a token sold on these terms opens what is sold on the others without
@@ -52,7 +56,7 @@ func (t terms) undercuts(other terms) bool {
 		return false
 	}
 	return other.opens(t) || t.Wallet != other.Wallet || t.Scope != other.Scope ||
-		t.Price < other.Price || t.Valid > other.Valid
+		t.Price < other.Price || t.Valid > other.Valid || t.Uses != other.Uses || t.Bytes != other.Bytes
 }
 
 // offerAt is terms with the place where they are offered.
@@ -83,16 +87,35 @@ func (t terms) String() string {
 	if t.Wallet != "" {
 		wallet = fmt.Sprintf("wallet %q", t.Wallet)
 	}
-	s := fmt.Sprintf("tier %d for %s to %s, valid %s, scope %s",
-		t.Tier, pricing.Format(t.Price), wallet, shortDuration(t.Valid), t.Scope)
+	s := fmt.Sprintf("tier %d for %s to %s, %s, scope %s",
+		t.Tier, pricing.Format(t.Price), wallet, t.bought(), t.Scope)
 	if len(t.Capabilities) > 0 {
 		s += ", capabilities " + strings.Join(t.Capabilities, " ")
 	}
 	return s
 }
 
-// shortDuration writes a duration without empty parts: "24h", not "24h0m0s".
+// bought says in words what a payment buys, for operators and clients.
+func (t terms) bought() string {
+	parts := []string{"valid for " + shortDuration(t.Valid)}
+	switch {
+	case t.Uses == 1:
+		parts = append(parts, "one request")
+	case t.Uses > 1:
+		parts = append(parts, fmt.Sprintf("%d requests", t.Uses))
+	}
+	if t.Bytes > 0 {
+		parts = append(parts, humanize.IBytes(t.Bytes)+" of answers")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// shortDuration writes a duration without empty parts: "24h", not "24h0m0s", and "30d".
 func shortDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = s[:len(s)-2]

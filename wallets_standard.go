@@ -6,7 +6,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	// The wallet adapters that come with the module, one line each.
+	_ "github.com/caddy-l402/caddy-l402/wallets/bolt12"
+	_ "github.com/caddy-l402/caddy-l402/wallets/cln"
+	_ "github.com/caddy-l402/caddy-l402/wallets/eclair"
+	_ "github.com/caddy-l402/caddy-l402/wallets/lnbits"
 	_ "github.com/caddy-l402/caddy-l402/wallets/lnd"
+	_ "github.com/caddy-l402/caddy-l402/wallets/lnurl"
+	_ "github.com/caddy-l402/caddy-l402/wallets/nwc"
+	_ "github.com/caddy-l402/caddy-l402/wallets/phoenixd"
 	_ "github.com/caddy-l402/caddy-l402/wallets/sandbox"
 )
 

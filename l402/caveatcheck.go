@@ -41,6 +41,7 @@ func (k *caveatCheck) text(s span) []byte { return k.caveats[s.from:s.to] }
 
 // limit is a number that repeats of its caveat may only shrink.
 type limit struct {
+	first uint64 // as it was sold, where the server wrote one
 	least uint64
 	seen  bool
 }
@@ -128,6 +129,9 @@ func (l *limit) shrink(value []byte, low, high uint64) error {
 	}
 	if l.seen && n > l.least {
 		return ErrConflictingCaveats
+	}
+	if !l.seen {
+		l.first = n
 	}
 	l.least, l.seen = n, true
 	return nil

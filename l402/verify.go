@@ -63,6 +63,9 @@ type Grant struct {
 	Tier uint8
 	// ValidUntil is the Unix time in seconds at which the token ends; 0 means never.
 	ValidUntil int64
+	// SoldUntil is the end of life that the token was sold with, however much shorter a holder
+	// made it since; 0 means never.
+	SoldUntil int64
 	// Uses is how often the token can be used; 0 means without limit.
 	Uses uint64
 	// Bytes is how many bytes the token buys; 0 means without limit.
@@ -161,6 +164,7 @@ func (t *opened) judge(root *[32]byte, w *Want, g *Grant) error {
 		Service:       w.Service,
 		Tier:          w.Tier,
 		ValidUntil:    int64(check.validUntil.least),
+		SoldUntil:     int64(check.validUntil.first),
 		Uses:          check.uses.least,
 		Bytes:         check.bytes.least,
 		Price:         lnwire.MilliSatoshi(check.price.number),

@@ -22,7 +22,7 @@ func TestVerifyFillsGrant(t *testing.T) {
 	}
 	want := Grant{
 		PaymentHash: testID().PaymentHash, TokenID: testID().TokenID, Service: "svc", Tier: 3,
-		ValidUntil: testNow + 1, Uses: 7, Bytes: 1 << 40, Price: 1500, PreimageKnown: true, Paid: true,
+		ValidUntil: testNow + 1, SoldUntil: testNow + 1, Uses: 7, Bytes: 1 << 40, Price: 1500, PreimageKnown: true, Paid: true,
 	}
 	mac := mint(t, terms)
 	if g, err := verify(mac, &testPreimage, w); err != nil || g != want {

@@ -74,6 +74,9 @@ type Cashier struct {
 	mu     sync.Mutex // guards closed, and loops against being waited for too early
 	closed bool
 	loops  sync.WaitGroup
+
+	once     sync.Once // closes the wallet
+	closeErr error
 }
 
 // New opens a guest's wallet. Nothing is dialed until the first call or Attach.
@@ -147,7 +150,8 @@ func (c *Cashier) Destruct() error {
 	return nil
 }
 
-// Close ends the subscription, waits for the calls under way and closes the wallet.
+// Close ends the subscription, waits for the calls under way and closes the wallet. Closing again
+// changes nothing.
 func (c *Cashier) Close() error { return c.close() }
 
 func (c *Cashier) close() error {
@@ -157,10 +161,12 @@ func (c *Cashier) close() error {
 	c.mu.Unlock()
 	c.loops.Wait()
 	c.calls.Wait()
-	if closer, ok := c.wallet.(io.Closer); ok {
-		return closer.Close()
-	}
-	return nil
+	c.once.Do(func() {
+		if closer, ok := c.wallet.(io.Closer); ok {
+			c.closeErr = closer.Close()
+		}
+	})
+	return c.closeErr
 }
 
 // background runs f beside the requests; close waits for it. It returns false, and does not run

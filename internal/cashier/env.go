@@ -33,6 +33,9 @@ type Host struct {
 	// Settled is told of each payment that the wallet reports; it may be nil and may be
 	// called more than once for a payment.
 	Settled func(wallet string, s wallets.Settlement)
+	// Quiet is for commands that look at the wallet for a moment: settlements are not listened
+	// for, so that the place in them, which the storage keeps, stays where it is.
+	Quiet bool
 }
 
 // env is the wallets.Env of a cashier. A pooled wallet outlives configurations: reloads attach
@@ -61,7 +64,9 @@ func (c *Cashier) Attach(h *Host) {
 	c.env.hosts = append(c.env.hosts, h)
 	c.env.mu.Unlock()
 	c.reconfigure()
-	c.start.Do(c.subscribe)
+	if !h.Quiet {
+		c.start.Do(c.subscribe)
+	}
 }
 
 // Detach takes back what Attach lent. The settings of the configuration before apply again.

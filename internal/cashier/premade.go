@@ -56,6 +56,16 @@ func (c *Cashier) Take(ctx context.Context, req wallets.InvoiceRequest, size int
 	return inv, nil
 }
 
+// Premade is how many invoices are ready.
+func (c *Cashier) Premade() (n int) {
+	for _, s := range c.shelves.Values() {
+		s.mu.Lock()
+		n += len(s.invoices)
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // restock makes one invoice for a shelf.
 func (c *Cashier) restock(s *shelf, req wallets.InvoiceRequest) {
 	inv, err := c.Invoice(c.ctx, req)

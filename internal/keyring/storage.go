@@ -47,9 +47,9 @@ func parseName(name string) (id l402.KeyID, ok bool) {
 // that a passing storage error never makes paid tokens unknown; a damaged one is reported and
 // left out, since waiting cannot mend it.
 func (k *Keyring) load(ctx context.Context) error {
-	names, err := k.storage.List(ctx, folder, false)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("listing master keys: %w", err)
+	names, err := k.list(ctx)
+	if err != nil {
+		return err
 	}
 	keys := make(map[l402.KeyID]*Key, len(names))
 	old := k.current.Load()
@@ -86,6 +86,21 @@ func (k *Keyring) load(ctx context.Context) error {
 	}
 	k.current.Store(newSet(keys))
 	return nil
+}
+
+// list names the objects in the keys' folder. A missing folder is an empty one. But FileStorage
+// also calls it missing when any file vanishes while it looks, such as a temporary one, so a
+// missing folder is believed only when it is missing several times.
+func (k *Keyring) list(ctx context.Context) (names []string, err error) {
+	for range 3 {
+		if names, err = k.storage.List(ctx, folder, false); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing master keys: %w", err)
+	}
+	return names, nil
 }
 
 // errDamaged says that an object is there and is no key.

@@ -1,6 +1,9 @@
 package paywall
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // exposed are the answer headers that a script in a browser needs in order to pay.
 const exposed = "WWW-Authenticate, X-Cashu, Payment-Receipt, Retry-After, Link"
@@ -15,6 +18,13 @@ func CORS(h http.Header, r *http.Request) {
 		h.Set("Access-Control-Allow-Origin", "*")
 	}
 	h.Add("Access-Control-Expose-Headers", exposed)
+}
+
+// Expose lets scripts of other origins read these headers of an answer.
+func Expose(h http.Header, r *http.Request, names ...string) {
+	if r.Header.Get("Origin") != "" {
+		h.Add("Access-Control-Expose-Headers", strings.Join(names, ", "))
+	}
 }
 
 // IsPreflight tells whether the request is a CORS preflight (the Fetch standard): it asks for

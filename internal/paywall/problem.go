@@ -46,6 +46,8 @@ type Offer struct {
 	InvoiceExpires time.Time
 	// Terms says in words what the payment buys, such as "valid for 24h".
 	Terms string
+	// Uses and Bytes are what the payment buys of each; zero where it is not limited.
+	Uses, Bytes uint64
 	// NotMoney is set for a wallet whose invoices cost nothing.
 	NotMoney bool
 }
@@ -107,6 +109,8 @@ type document struct {
 	Macaroon       string     `json:"macaroon,omitempty"`
 	InvoiceExpires *time.Time `json:"invoice_expires,omitempty"`
 	Terms          string     `json:"terms,omitempty"`
+	Uses           uint64     `json:"uses,omitempty"`
+	Bytes          uint64     `json:"bytes,omitempty"`
 	RetryAfter     int64      `json:"retry_after,omitempty"`
 	NotMoney       bool       `json:"not_money,omitempty"`
 }
@@ -121,6 +125,7 @@ func jsonBody(p *Problem) []byte {
 		doc.Invoice, doc.PaymentHash, doc.Macaroon = o.Invoice, o.PaymentHash, o.Macaroon
 		expires := o.InvoiceExpires.UTC()
 		doc.InvoiceExpires, doc.Terms, doc.NotMoney = &expires, o.Terms, o.NotMoney
+		doc.Uses, doc.Bytes = o.Uses, o.Bytes
 	}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

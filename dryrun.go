@@ -1,0 +1,44 @@
+package caddyl402
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-l402/caddy-l402/internal/paywall"
+	"github.com/caddy-l402/caddy-l402/l402"
+)
+
+// headerDryRun tells what would have happened.
+const headerDryRun = "X-L402-Dry-Run"
+
+// rehearse lets a request pass and tells, in a header and in the metrics, what the gate would
+// have done. It asks no wallet, spends nothing and blocks nobody.
+func (h *Handler) rehearse(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	verdict := h.verdict(r)
+	metrics.rehearsed(h.Service, verdict)
+	w.Header().Set(headerDryRun, verdict)
+	paywall.Expose(w.Header(), r, headerDryRun)
+	return next.ServeHTTP(w, r)
+}
+
+// verdict is "paid", or the code of the refusal.
+func (h *Handler) verdict(r *http.Request) string {
+	to, err := h.payee(r)
+	if err != nil {
+		return codeNoPayee
+	}
+	var grant l402.Grant
+	_, refusal := h.gate.check(r, to.binding, &grant)
+	if refusal == nil {
+		if book := h.app.books.Ledger(); book != nil &&
+			book.Revoked(grant.TokenID, grant.PaymentHash, h.Service, grant.TokenID.MintedAt()) {
+			return l402.Code(l402.ErrRevoked)
+		}
+		return "paid"
+	}
+	if refusal == l402.ErrNoCredential {
+		return codePaymentRequired
+	}
+	return l402.Code(refusal)
+}

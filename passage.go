@@ -1,0 +1,78 @@
+package caddyl402
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-l402/caddy-l402/l402"
+)
+
+// passageVar is the request variable that holds a request's passage.
+const passageVar = "l402.passage"
+
+// passage is what the gates on a request's way know of it. There is one for a request, made by
+// the first gate that lets it pass; it is one allocation because it is made for every paid request.
+type passage struct {
+	handler *Handler
+	grant   l402.Grant
+
+	// stripped are the credentials that were taken out of the headers, for a further gate.
+	stripped                        bool
+	authorization, cookie, mac, rpc []string
+
+	// charged are the payments that the request was charged to, so that a second gate on its
+	// way charges nothing.
+	charged [][32]byte
+}
+
+// passageOf finds the request's passage, or returns nil where no gate let it pass yet.
+func passageOf(r *http.Request) *passage {
+	p, _ := caddyhttp.GetVar(r.Context(), passageVar).(*passage)
+	return p
+}
+
+// enter notes that a handler lets the request pass with a grant.
+func enter(r *http.Request, h *Handler, g *l402.Grant) *passage {
+	p := passageOf(r)
+	first := p == nil
+	if first {
+		p = new(passage)
+		caddyhttp.SetVar(r.Context(), passageVar, p)
+	}
+	p.handler, p.grant = h, *g
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && first {
+		repl.Map(p.placeholder)
+	}
+	return p
+}
+
+// strip removes our credentials from the request, so that the upstream and its logs never see a
+// paid token. Foreign ones stay.
+func (p *passage) strip(h http.Header, forms l402.Form) {
+	if !p.stripped {
+		p.stripped = true
+		// Strip replaces these slices and does not change them.
+		p.authorization, p.cookie = h["Authorization"], h["Cookie"]
+		p.mac, p.rpc = h["Macaroon"], h["Grpc-Metadata-Macaroon"]
+	}
+	l402.Strip(h, forms)
+}
+
+// isCharged tells whether the request was charged to a payment already.
+func (p *passage) isCharged(hash [32]byte) bool { return p != nil && slices.Contains(p.charged, hash) }
+
+// credentialHeaders are the headers that may hold credentials: those of the request, or what an
+// earlier gate took out of them.
+func credentialHeaders(r *http.Request) http.Header {
+	p := passageOf(r)
+	if p == nil || !p.stripped {
+		return r.Header
+	}
+	return http.Header{
+		"Authorization": p.authorization, "Cookie": p.cookie,
+		"Macaroon": p.mac, "Grpc-Metadata-Macaroon": p.rpc,
+	}
+}
