@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestDeployedClients lets clients from npm that were not written for this gateway buy something
+// over real Lightning and use it twice.
+func TestDeployedClients(t *testing.T) {
+	dir := installClients(t)
+	for _, args := range [][]string{
+		{"lightning-tools.mjs", "l402"},
+		{"lightning-tools.mjs", "any"},
+		{"alby-tools.mjs"},
+	} {
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			net, gw, up := lndShop(t)
+			cmd := exec.CommandContext(t.Context(), "node", append(args, gw.Base+"/premium/a")...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(),
+				fmt.Sprintf("LND_REST=https://127.0.0.1:%d", net.Alice.RESTPort),
+				"LND_CERT="+net.Alice.CertFile(), "LND_MACAROON="+net.Alice.AdminMacaroon())
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, stderr.Bytes())
+			}
+			var result struct {
+				Payments int
+				Amount   *int
+				Answers  [][2]any
+			}
+			if err := json.Unmarshal(out, &result); err != nil {
+				t.Fatalf("%v in %s", err, out)
+			}
+			if result.Payments != 1 {
+				t.Errorf("the client paid %d times, want once", result.Payments)
+			}
+			if result.Amount != nil && *result.Amount != 10 {
+				t.Errorf("the client read a price of %d sat, want 10", *result.Amount)
+			}
+			if len(result.Answers) != 2 {
+				t.Fatalf("%d answers", len(result.Answers))
+			}
+			for _, a := range result.Answers {
+				if a[0] != 200.0 || a[1] != "GET /premium/a" {
+					t.Errorf("answer %v %q, want the upstream's", a[0], a[1])
+				}
+			}
+			if n := up.Count(); n != 2 {
+				t.Errorf("%d requests reached the upstream, want 2", n)
+			}
+		})
+	}
+}
+
+// installClients installs the pinned clients into a folder that goes away.
+func installClients(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	files, err := filepath.Glob("npm/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(files, "npm/.npmrc") {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // a folder, such as an installation by hand
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := command(dir, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
+		t.Fatalf("installing the clients: %v", err)
+	}
+	return dir
+}
