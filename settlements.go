@@ -14,7 +14,7 @@ import (
 )
 
 // maxSales bounds the offers whose terms are remembered until they are paid.
-const maxSales = 16384
+const maxSales = 8192
 
 // sales remembers what was offered for a payment hash. It belongs to the process: an offer of an
 // old configuration may be paid under a new one.

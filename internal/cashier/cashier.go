@@ -34,7 +34,7 @@ const (
 	// requests that began under the old configuration.
 	drainFor = 15 * time.Second
 
-	maxPending = 8192
+	maxPending = 4096
 	maxSettled = 65536
 )
 

@@ -13,7 +13,7 @@ import (
 
 // MaxClients is how many clients a Counter remembers. When it is full the one that was seen least
 // recently is forgotten and begins anew.
-const MaxClients = 65536
+const MaxClients = 16384
 
 // Allowance is a number of requests in a window that begins with a client's first one.
 type Allowance struct {

@@ -13,8 +13,8 @@ import (
 
 // MaxClients is how many client prefixes a Limiter remembers. When it is full the one that was
 // seen least recently is forgotten, which is in that client's favor; a table of this size takes
-// about 12 MiB.
-const MaxClients = 65536
+// about 5 MiB.
+const MaxClients = 16384
 
 // Rate is a number of events in a window. The zero Rate limits nothing.
 type Rate struct {
