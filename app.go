@@ -44,6 +44,12 @@ type App struct {
 	// The longest that a call to a wallet may take. Default: 10s.
 	WalletTimeout caddy.Duration `json:"wallet_timeout,omitempty"`
 
+	// Web servers that are told of each payment.
+	Notify []*Notification `json:"notify,omitempty"`
+
+	// How the payment page for browsers looks where a route does not say otherwise.
+	Page *Page `json:"page,omitempty"`
+
 	ctx    caddy.Context
 	logger *zap.Logger
 	keys   *keyring.Keyring
@@ -55,6 +61,9 @@ type App struct {
 	tenants *tenancy // nil where no wallet is filled in by requests
 	pooled  []pooled
 	desk    *desk // of receipts
+
+	notified  []notified
+	announcer announcer
 
 	mu     sync.Mutex
 	offers offers
@@ -69,6 +78,8 @@ type openWallet struct {
 	guest   wallets.Guest
 	cashier *cashier.Cashier // nil for one that requests fill in; see tenants
 	host    *cashier.Host    // set while the app runs
+	// notMoney says why its invoices are no money; it is empty where they are.
+	notMoney string
 }
 
 // keyRefresh is how often keys that other instances made or retired are looked for.
@@ -101,19 +112,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.desk, err = newDesk(a); err != nil {
 		return err
 	}
+	if err := a.provisionNotify(); err != nil {
+		return err
+	}
+	if err := a.provisionEvents(ctx); err != nil {
+		return err
+	}
 	loaded, err := ctx.LoadModule(a, "WalletsRaw")
 	if err != nil {
 		return fmt.Errorf("loading wallets: %w", err)
 	}
 	guests, _ := loaded.(map[string]any)
-	for name, module := range guests {
-		guest, ok := module.(wallets.Guest)
-		if !ok {
-			return fmt.Errorf("wallet %q: the module %T is no wallet adapter", name, module)
-		}
-		if err := a.openWallet(name, guest); err != nil {
-			return fmt.Errorf("wallet %q: %w", name, err)
-		}
+	if err := a.openWallets(guests); err != nil {
+		return err
 	}
 	return a.provisionDefault()
 }
@@ -158,7 +169,7 @@ func (a *App) openWallet(name string, guest wallets.Guest) error {
 		return err
 	}
 	a.pooled = append(a.pooled, pooled{cashiers, id})
-	a.open[name] = &openWallet{guest: guest, cashier: value.(*cashier.Cashier)}
+	a.open[name] = &openWallet{guest: guest, cashier: value.(*cashier.Cashier), notMoney: a.whyNoMoney(guest)}
 	return nil
 }
 
@@ -226,6 +237,8 @@ func (a *App) Start() error {
 	if err := a.books.Attach(a.lender); err != nil {
 		a.logger.Error("uses cannot be counted until storage works; metered tokens get 503", zap.Error(err))
 	}
+	a.startNotify()
+	go a.runAnnouncer(ctx) // owned by the app; ends in Stop, or when a handler returns after it
 	warm, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if _, _, err := a.keys.Minting(warm); err != nil {
@@ -269,6 +282,7 @@ func (a *App) Stop() error {
 	if a.stop != nil {
 		a.stop()
 	}
+	close(a.announcer.done)
 	a.loops.Wait()
 	for _, w := range a.open {
 		if w.host != nil {
@@ -276,6 +290,7 @@ func (a *App) Stop() error {
 		}
 	}
 	a.tenants.leave()
+	a.stopNotify()
 	if a.lender != nil {
 		return a.books.Detach(a.lender)
 	}

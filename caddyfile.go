@@ -129,6 +129,13 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //		exempt               none | <matcher module> <args...>
 //		unknown_caveats      refuse|skip
 //		receipts             off
+//		page {
+//			title    <text>
+//			text     <text>
+//			logo     <file> | url <path>
+//			accent   <#rrggbb>
+//			template <file>
+//		}
 //	}
 //
 // The line `exempt` can be repeated: a request that matches any of them is free. It replaces the
@@ -188,6 +195,7 @@ var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"methods":              (*Handler).parseMethods,
 	"exempt":               (*Handler).parseExempt,
 	"receipts":             (*Handler).parseReceipts,
+	"page":                 func(h *Handler, d *caddyfile.Dispenser) error { return parsePage(d, &h.Page) },
 	"unknown_caveats":      func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.UnknownCaveats) },
 }
 

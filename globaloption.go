@@ -33,10 +33,21 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		default_wallet <name>
 //		secret         <text>
 //		wallet_timeout <duration>
+//		page           {
+//			title    <text>
+//			text     <text>
+//			logo     <file> | url <path>
+//			accent   <#rrggbb>
+//			template <file>
+//		}
+//		notify         <url> {
+//			secret  <text>
+//			timeout <duration>
+//		}
 //	}
 //
 // The first wallet is the default one unless default_wallet names another. The line `secret` can
-// be repeated: the first one makes tokens, the others are accepted.
+// be repeated: the first one makes tokens, the others are accepted. So can notify.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	if d.NextArg() {
@@ -63,6 +74,17 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Secrets = append(a.Secrets, secret)
 		case "wallet_timeout":
 			if err := duration(d, &a.WalletTimeout); err != nil {
+				return err
+			}
+		case "page":
+			if a.Page != nil {
+				return d.Err("page is given twice: put everything into one block")
+			}
+			if err := parsePage(d, &a.Page); err != nil {
+				return err
+			}
+		case "notify":
+			if err := a.parseNotify(d); err != nil {
 				return err
 			}
 		default:

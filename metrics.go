@@ -30,6 +30,7 @@ type metricSet struct {
 	usesBack     *prometheus.CounterVec
 	gifts        *prometheus.CounterVec
 	rehearsals   *prometheus.CounterVec
+	notices      *prometheus.CounterVec
 	walletCalls  *prometheus.HistogramVec
 	walletErrors *prometheus.CounterVec
 }
@@ -53,6 +54,7 @@ func newMetricSet() *metricSet {
 		usesBack:     counter("uses_given_back_total", "Requests that held a part of a payment and gave it back.", "service"),
 		gifts:        counter("free_requests_total", "Requests of the free tier that passed.", "service"),
 		rehearsals:   counter("dry_run_requests_total", "Requests in a dry run, by what would have happened.", "service", "verdict"),
+		notices:      counter("notifications_total", "Payments that web servers and event handlers were to be told of, by what came of it.", "result"),
 		walletCalls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "l402", Name: "wallet_call_duration_seconds",
 			Help: "Time that calls to wallets took.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10),
@@ -68,7 +70,7 @@ func (m *metricSet) register(registry *prometheus.Registry) error {
 	}
 	for _, collector := range []prometheus.Collector{
 		ledgerCollector{}, m.challenges, m.probes, m.refusals, m.paidRequests, m.limitedTotal, m.unavailables, m.settlements,
-		m.revenue, m.firstUses, m.usesSpent, m.usesBack, m.gifts, m.rehearsals, m.walletCalls, m.walletErrors,
+		m.revenue, m.firstUses, m.usesSpent, m.usesBack, m.gifts, m.rehearsals, m.notices, m.walletCalls, m.walletErrors,
 	} {
 		err := registry.Register(collector)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
@@ -94,6 +96,8 @@ func (m *metricSet) gave(service string)          { m.gifts.WithLabelValues(serv
 func (m *metricSet) firstUse(service string)      { m.firstUses.WithLabelValues(service).Inc() }
 func (m *metricSet) spent(service string)         { m.usesSpent.WithLabelValues(service).Inc() }
 func (m *metricSet) givenBack(service string)     { m.usesBack.WithLabelValues(service).Inc() }
+
+func (m *metricSet) notified(result string) { m.notices.WithLabelValues(result).Inc() }
 
 func (m *metricSet) rehearsed(service, verdict string) {
 	m.rehearsals.WithLabelValues(service, verdict).Inc()

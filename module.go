@@ -1,6 +1,7 @@
 package caddyl402
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -70,8 +71,8 @@ type Handler struct {
 	// How many bytes of answers a payment buys. Default: no limit.
 	Bytes uint64 `json:"bytes,omitempty"`
 
-	// When a use is spent: "success", when an answer below 500 begins, or "always". Default:
-	// "success".
+	// When a use is spent: "success", when an answer below 500 begins, or "always", which is for
+	// upstreams whose work costs something: a client that goes away pays too. Default: "success".
 	Charge string `json:"charge,omitempty"`
 
 	// What a token is bound to besides the service: "host" (the request's host), "path" (host
@@ -139,6 +140,9 @@ type Handler struct {
 	// L402 specification. Default: "refuse", so that a holder's restriction means something.
 	UnknownCaveats string `json:"unknown_caveats,omitempty"`
 
+	// How the payment page for browsers looks. Default: the app's page.
+	Page *Page `json:"page,omitempty"`
+
 	app     *App
 	logger  *zap.Logger
 	cashier *cashier.Cashier
@@ -151,6 +155,8 @@ type Handler struct {
 	gate     gate
 	exempt   caddyhttp.MatcherSets
 	notMoney bool
+	look     *paywall.Look
+	closing  context.Context    // ends when the server begins to shut down
 	paid     prometheus.Counter // resolved once: it counts every paid request
 }
 
@@ -180,11 +186,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.app.desk.serve(w, r, question)
 		return nil
 	}
+	if h.isCheckout(r) && !h.DryRun {
+		return h.serveCheckout(w, r)
+	}
 	if paywall.IsPreflight(r) {
 		return servePreflight(w, r, next)
 	}
 	if h.free(r) {
-		return next.ServeHTTP(w, r)
+		return h.give(w, r, next)
 	}
 
 	if h.DryRun {
@@ -201,7 +210,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.admit(w, r, next, payee, &grant)
 	}
 	if refusal == l402.ErrNoCredential && h.gift(w, r) {
-		return next.ServeHTTP(w, r)
+		return h.give(w, r, next)
 	}
 	if !errors.Is(refusal, l402.ErrPreimageMissing) {
 		return h.challenge(w, r, next, payee, refusal)
@@ -213,8 +222,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // admit lets a paid request go on, unless its token was revoked or is used up.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, g *l402.Grant) error {
-	if book := h.app.books.Ledger(); book != nil &&
-		book.Revoked(g.TokenID, g.PaymentHash, h.Service, g.TokenID.MintedAt()) {
+	if h.app.revoked(g) {
 		return h.challenge(w, r, next, to, l402.ErrRevoked)
 	}
 	h.settledByUse(g, to)
@@ -224,10 +232,17 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return h.pass(w, r, next, g, false)
 }
 
+// revoked tells whether the operator took a token back.
+func (a *App) revoked(g *l402.Grant) bool {
+	book := a.books.Ledger()
+	return book != nil && book.Revoked(g.TokenID, g.PaymentHash, g.Service, g.TokenID.MintedAt())
+}
+
 // pass hands an admitted request to the upstream.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant, charged bool) error {
 	h.paid.Inc()
 	tellLife(w, r, g)
+	keepPrivate(w, r)
 	p := enter(r, h, g)
 	if charged {
 		p.charged = append(p.charged, g.PaymentHash)

@@ -9,8 +9,9 @@ import (
 // What outlives a configuration: connections to wallets, and what clients did. The keys name the
 // resource and not the configuration, so that a reload finds it again.
 var (
-	cashiers = caddy.NewUsagePool()
-	limiters = caddy.NewUsagePool()
+	cashiers  = caddy.NewUsagePool()
+	limiters  = caddy.NewUsagePool()
+	notifiers = caddy.NewUsagePool()
 )
 
 // pooled is a reference that has to be given back.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
 	"github.com/caddy-l402/caddy-l402/l402"
-	"github.com/caddy-l402/caddy-l402/wallets/sandbox"
 )
 
 // The defaults of a handler.
@@ -46,7 +46,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 
 	h.setDefaults()
-	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords} {
+	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords, h.checkSize} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -65,6 +65,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if err := h.provisionPage(); err != nil {
+		return err
+	}
+	h.provisionCheckout(ctx)
 	h.paid = metrics.paidRequests.WithLabelValues(h.Service)
 	h.gate = gate{keys: h.app.keys, forms: h.forms, want: l402.Want{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
@@ -158,7 +162,7 @@ func (h *Handler) checkWords() (err error) {
 		}
 	}
 	for _, method := range h.Methods {
-		if method == "" || method == http.MethodHead {
+		if method == "" || strings.EqualFold(method, http.MethodHead) {
 			return fmt.Errorf("method %q: HEAD is charged where GET is", method)
 		}
 	}
@@ -181,6 +185,16 @@ func (h *Handler) checkWords() (err error) {
 		if h.forms, err = l402.ParseForms(h.Credentials...); err != nil {
 			return fmt.Errorf("credentials: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkSize makes sure that a token for any request can be made: one that cannot would refuse
+// every client.
+func (h *Handler) checkSize() error {
+	longest := h.sold(l402.Terms{Host: strings.Repeat("x", maxBound)}, bindingOf("", ""))
+	if _, err := l402.Mint(new(l402.MasterKey), l402.Identifier{}, longest.Caveats()); err != nil {
+		return fmt.Errorf("capabilities: no token can hold these %d: use fewer or shorter ones: %w", len(h.Capabilities), err)
 	}
 	return nil
 }
@@ -216,13 +230,13 @@ func (h *Handler) provisionTenants(ctx caddy.Context) error {
 // checkMoney tells whether a wallet's invoices are no money. Others than the operator must not
 // be asked for such.
 func checkMoney(ctx caddy.Context, name string, wallet *openWallet) (notMoney bool, err error) {
-	if _, notMoney = wallet.guest.(*sandbox.Guest); !notMoney {
+	if wallet.notMoney == "" {
 		return false, nil
 	}
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if public := publicAddress(server); public != "" {
-		return true, fmt.Errorf("wallet %q is the sandbox, whose invoices are not money, and the site listens on %s, "+
-			"where others reach it: declare a real wallet, or add `bind 127.0.0.1` to the site", name, public)
+		return true, fmt.Errorf("wallet %q %s, whose invoices are not money, and the site listens on %s, "+
+			"where others reach it: declare a real wallet, or add `bind 127.0.0.1` to the site", name, wallet.notMoney, public)
 	}
 	return true, nil
 }
@@ -234,7 +248,8 @@ func publicAddress(server *caddyhttp.Server) string {
 	}
 	for _, listen := range server.Listen {
 		address, err := caddy.ParseNetworkAddress(listen)
-		if err != nil || !(address.IsUnixNetwork() || address.IsFdNetwork() || isLoopback(address.Host)) {
+		// What a socket that somebody else opened listens on is not known here.
+		if err != nil || address.IsFdNetwork() || !address.IsUnixNetwork() && !isLoopback(address.Host) {
 			return listen
 		}
 	}
@@ -252,6 +267,11 @@ func (h *Handler) provisionExempt(ctx caddy.Context) error {
 	}
 	if len(h.ExemptRaw) == 0 {
 		return nil
+	}
+	for i, set := range h.ExemptRaw {
+		if len(set) == 0 {
+			return fmt.Errorf("exempt: set %d has no matcher, which would make every request free", i+1)
+		}
 	}
 	loaded, err := ctx.LoadModule(h, "ExemptRaw")
 	if err != nil {

@@ -71,7 +71,16 @@ func (a *App) settled(wallet string, s wallets.Settlement) {
 }
 
 // backlogLogged bounds how often a full ledger is reported.
-var backlogLogged atomic.Int64
+var backlogLogged seldom
+
+// seldom is true once a minute, for what may happen with every request. The zero value is ready.
+type seldom struct{ last atomic.Int64 }
+
+func (s *seldom) due() bool {
+	now := time.Now().Unix()
+	last := s.last.Load()
+	return now-last >= 60 && s.last.CompareAndSwap(last, now)
+}
 
 // record writes a payment down, once, and tells who wants to know.
 func (a *App) record(book *ledger.Ledger, s ledger.Settlement) {
@@ -80,13 +89,13 @@ func (a *App) record(book *ledger.Ledger, s ledger.Settlement) {
 	}
 	first, err := book.RecordSettlement(s)
 	if err != nil {
-		now := time.Now().Unix()
-		if last := backlogLogged.Load(); now-last >= 60 && backlogLogged.CompareAndSwap(last, now) {
+		if backlogLogged.due() {
 			a.logger.Error("payment is not recorded; it is tried again with the token's next request", zap.Error(err))
 		}
 		return
 	}
 	if first {
 		metrics.settlement(s.Service, s.Wallet, s.AmountMsat)
+		a.tell(s)
 	}
 }

@@ -68,3 +68,36 @@ type Named interface {
 	// may hold secrets: it is hashed before it goes anywhere. It is called after Provision.
 	PayeeName() string
 }
+
+// Composite is a Guest that stands for other wallets of the same configuration, such as one that
+// takes whichever of them works. Its host calls Members and Bind, in this order, after Provision
+// and before anything else.
+type Composite interface {
+	Guest
+
+	// Members names the wallets, in order.
+	Members() []string
+
+	// Bind gives the Guest what Members named, in the same order. It returns an error that
+	// says what to change where they do not fit together. Identity, Network and Open build on
+	// it: Identity tells apart Guests with other members.
+	Bind(members []Member) error
+}
+
+// Member is a wallet that a Composite stands for, as its host deals with it.
+type Member struct {
+	// Name is the wallet's name in the configuration.
+	Name string
+	// ID names the resource that the wallet uses. Wallets of one ID are one, and it holds no
+	// secret.
+	ID string
+	// Network is the chain that its invoices are for.
+	Network Network
+	// Wallet makes calls through the host: bounded in number and time, refused at once while
+	// the wallet is left alone after failures, and with the invoices checked. It is a
+	// Subscriber where the wallet is one; then it takes no cursor and tells what the host
+	// hears from now on.
+	Wallet Wallet
+	// Healthy tells whether the wallet is not being left alone after failures.
+	Healthy func() bool
+}

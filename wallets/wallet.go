@@ -164,3 +164,11 @@ type Payee interface {
 	// Payee returns the node's compressed public key, or nil while it is not known.
 	Payee() *[33]byte
 }
+
+// Recaller is a Wallet that may learn that an invoice of its own is not worth paying any more,
+// such as one that stands for several nodes of which one went down. Invoices that were made
+// beforehand and that nobody has seen are dropped then.
+type Recaller interface {
+	// Recalled tells whether an invoice should not be shown any more. It asks nobody.
+	Recalled(hash lntypes.Hash) bool
+}

@@ -19,8 +19,8 @@ import (
 const (
 	// DefaultTimeout bounds a call where Client.Timeout is zero.
 	DefaultTimeout = 30 * time.Second
-	// maxAnswer bounds what is read of an answer.
-	maxAnswer = 1 << 20
+	// DefaultMaxAnswer bounds what is read of an answer where Client.MaxAnswer is zero.
+	DefaultMaxAnswer = 1 << 20
 )
 
 // ErrUnreachable says that nothing answers at the admin API's address.
@@ -49,6 +49,8 @@ type Client struct {
 	Address string
 	// Timeout bounds a call; zero means DefaultTimeout.
 	Timeout time.Duration
+	// MaxAnswer is the greatest length of an answer in bytes; zero means DefaultMaxAnswer.
+	MaxAnswer int64
 }
 
 // Call sends a request, with in as JSON unless it is nil, and reads the answer into out unless that
@@ -108,15 +110,19 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer resp.Body.Close()
-	return read(resp, out)
+	limit := c.MaxAnswer
+	if limit <= 0 {
+		limit = DefaultMaxAnswer
+	}
+	return read(resp, limit, out)
 }
 
-func read(resp *http.Response, out any) error {
+func read(resp *http.Response, maxAnswer int64, out any) error {
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the answer: %w", err)
-	case len(data) > maxAnswer:
+	case int64(len(data)) > maxAnswer:
 		return fmt.Errorf("reading the answer: it has more than %d bytes", maxAnswer)
 	case resp.StatusCode != http.StatusOK:
 		var problem struct {

@@ -70,7 +70,7 @@ func TestErrors(t *testing.T) {
 			_, _ = w.Write([]byte(`<html>`))
 		}, "not the JSON that was expected"},
 		"too much": {func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(`"` + strings.Repeat("a", maxAnswer) + `"`))
+			_, _ = w.Write([]byte(`"` + strings.Repeat("a", DefaultMaxAnswer) + `"`))
 		}, "more than"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://elsewhere.test/", http.StatusFound)

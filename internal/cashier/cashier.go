@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -64,6 +65,10 @@ type Cashier struct {
 	settled *lru.Cache[lntypes.Hash, struct{}]
 	recent  *lru.Cache[lntypes.Hash, answer]
 	shelves *lru.Cache[wallets.InvoiceRequest, *shelf]
+	waiters waiters
+	blind   atomic.Bool
+
+	listeners listeners
 
 	// ctx ends when the cashier is closed; what outlives a request hangs on it.
 	ctx    context.Context

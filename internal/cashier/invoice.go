@@ -24,7 +24,7 @@ func (c *Cashier) Invoice(ctx context.Context, req wallets.InvoiceRequest) (*wal
 		if err != nil {
 			return err
 		}
-		return wallets.CheckInvoice(c.network, req, inv, time.Now(), c.payee())
+		return c.Check(req, inv)
 	})
 	if err != nil {
 		if errors.Is(err, wallets.ErrBadInvoice) {
@@ -40,6 +40,12 @@ func (c *Cashier) Invoice(ctx context.Context, req wallets.InvoiceRequest) (*wal
 	}
 	c.pending.Add(inv.PaymentHash, inv)
 	return inv, nil
+}
+
+// Check checks an invoice that the wallet tells of as one that it makes is checked, and brings it
+// into its plain form. The error wraps wallets.ErrBadInvoice.
+func (c *Cashier) Check(req wallets.InvoiceRequest, inv *wallets.Invoice) error {
+	return wallets.CheckInvoice(c.network, req, inv, time.Now(), c.payee())
 }
 
 // Pending gives an invoice that this cashier made and that can still be paid, or nil.

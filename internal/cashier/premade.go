@@ -39,7 +39,9 @@ func (c *Cashier) Take(ctx context.Context, req wallets.InvoiceRequest, size int
 	var inv *wallets.Invoice
 	now := time.Now()
 	if c.Healthy() {
-		inv = s.take(now, req.Expiry*3/4)
+		for inv = s.take(now, req.Expiry*3/4); inv != nil && c.recalled(inv.PaymentHash); {
+			inv = s.take(now, req.Expiry*3/4)
+		}
 	}
 	if inv == nil {
 		var err error

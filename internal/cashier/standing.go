@@ -60,6 +60,7 @@ func (c *Cashier) Settle(hash lntypes.Hash) {
 	c.settled.Add(hash, struct{}{})
 	c.recent.Remove(hash)
 	c.pending.Remove(hash)
+	c.waiters.tell(hash)
 }
 
 func (c *Cashier) lookUp(ctx context.Context, hash lntypes.Hash) (Standing, error) {
@@ -71,6 +72,9 @@ func (c *Cashier) lookUp(ctx context.Context, hash lntypes.Hash) (Standing, erro
 		}
 		return err
 	})
+	if unsupported := errors.Is(err, wallets.ErrLookupUnsupported); unsupported || err == nil || errors.Is(err, wallets.ErrNotFound) {
+		c.blind.Store(unsupported)
+	}
 	switch {
 	case errors.Is(err, wallets.ErrNotFound):
 		status = &wallets.Status{State: wallets.StateExpired}

@@ -66,6 +66,7 @@ func (c *Cashier) subscribeOnce(s wallets.Subscriber, p *place) (err error) {
 		if h := c.env.host(); h.Settled != nil {
 			h.Settled(h.Name, found)
 		}
+		c.listeners.tell(found)
 		p.set(found.Cursor)
 	})
 }

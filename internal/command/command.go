@@ -1,4 +1,4 @@
-// Package command is the command line of the gate: caddy l402 demo, get, decode and keys.
+// Package command is the command line of the gate: what stands behind caddy l402.
 package command
 
 import (
@@ -18,7 +18,7 @@ import (
 // Name, Usage, Short and Long describe the command to Caddy.
 const (
 	Name  = "l402"
-	Usage = "demo|get|decode|keys"
+	Usage = "demo|get|decode|keys|revoke|report|status|wallet"
 	Short = "Shows, pays, explains and administers L402 payments"
 	Long  = `
 Commands around the L402 gate, which charges for HTTP routes over Lightning.
@@ -29,6 +29,10 @@ Each of them has a --help with examples:
   caddy l402 get     requests a URL and pays for it
   caddy l402 decode  explains a token, a challenge, a credential or an invoice
   caddy l402 keys    lists, rotates and retires the keys that tokens are made with
+  caddy l402 revoke  makes tokens invalid that were sold
+  caddy l402 report  adds up what was paid
+  caddy l402 status  shows how a running gate does
+  caddy l402 wallet  tries the wallets of a configuration out
 `
 )
 
@@ -42,7 +46,8 @@ func Setup(cmd *cobra.Command) {
 		}
 		return cmd.Help()
 	})
-	cmd.AddCommand(demoCommand(), getCommand(), decodeCommand(), keysCommand())
+	cmd.AddCommand(demoCommand(), getCommand(), decodeCommand(), keysCommand(),
+		revokeCommand(), reportCommand(), statusCommand(), walletCommand())
 }
 
 // prepare makes a command end with our exit codes and error texts, and with Ctrl-C.

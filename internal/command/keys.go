@@ -8,7 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-l402/caddy-l402/internal/adminapi"
@@ -62,21 +61,19 @@ all of them. Keys that the configuration gives as "secret" are changed there.`,
 type keysRun func(ctx context.Context, api *adminapi.Client, args []string, out io.Writer, asJSON bool) error
 
 func keysSubcommand(use, short string, wantArgs int, run keysRun) *cobra.Command {
-	cmd := &cobra.Command{Use: use + " [--address <interface>] [--config <path> [--adapter <name>]] [--json]", Short: short}
-	// The flags and their meaning are those of Caddy's own reload and stop.
-	address := cmd.Flags().String("address", "", "The admin API's `address`, if not the default or that of --config")
-	config := cmd.Flags().StringP("config", "c", "", "Configuration `file` to take the admin API's address from")
-	adapter := cmd.Flags().String("adapter", "", "`Name` of the config adapter for --config")
+	cmd := &cobra.Command{Use: use + " " + adminUsage + " [--json]", Short: short}
+	var admin adminFlags
+	admin.add(cmd.Flags())
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	prepare(cmd, func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		if len(args) != wantArgs {
 			return usageError("it takes %d arguments, not %d", wantArgs, len(args))
 		}
-		where, err := caddycmd.DetermineAdminAPIAddress(*address, nil, *config, *adapter)
+		api, err := admin.client()
 		if err != nil {
-			return fmt.Errorf("finding the admin API's address: %w", err)
+			return err
 		}
-		return run(ctx, &adminapi.Client{Address: where}, args, cmd.OutOrStdout(), *asJSON)
+		return run(ctx, api, args, cmd.OutOrStdout(), *asJSON)
 	})
 	return cmd
 }

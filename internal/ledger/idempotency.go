@@ -12,7 +12,7 @@ const (
 	// maxKeys is how many keys a token remembers; the oldest goes first.
 	maxKeys = 16
 	// maxReplays is how often one charge can be repeated, so that a key is not a free pass.
-	maxReplays = 8
+	maxReplays = 3
 )
 
 type idempotencyKey struct {

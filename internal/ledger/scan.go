@@ -16,13 +16,18 @@ var errStop = errors.New("stop")
 // scan reads the records of all instances that merged files of settlements keep, day by day, one
 // file at a time. Records may come twice when files are merged meanwhile.
 func (l *Ledger) scan(ctx context.Context, newestFirst bool, found func(record) error) error {
+	return l.scanSince(ctx, "", newestFirst, found)
+}
+
+// scanSince is scan for what was written on a date (yyyymmdd) and later.
+func (l *Ledger) scanSince(ctx context.Context, date string, newestFirst bool, found func(record) error) error {
 	keys, err := l.objects.listArea(ctx, areaLedger)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	folders := make(map[folder][]segName)
 	for _, key := range keys {
-		if n, ok := l.objects.parseSegment(key); ok {
+		if n, ok := l.objects.parseSegment(key); ok && n.date >= date {
 			f := folder{n.inc, n.date}
 			folders[f] = append(folders[f], n)
 		}

@@ -27,6 +27,9 @@ var (
 	ErrNotCharged = errors.New("the use could not be spent, so the answer is withheld")
 	// ErrTooFewBytes says that the answer is longer than what is left of the payment.
 	ErrTooFewBytes = errors.New("the answer has more bytes than are left of the payment")
+	// ErrGone says that the client went away before the answer began. It may have closed only its
+	// half of the connection and go on to read, so what is not charged is withheld.
+	ErrGone = errors.New("the client went away before the answer began")
 	// ErrBytesUsedUp ends an answer whose length was not known before.
 	ErrBytesUsedUp = errors.New("the payment's bytes are used up")
 )
@@ -38,7 +41,8 @@ type Writer struct {
 	r     *http.Request
 	held  *ledger.Reservation
 	limit ledger.Amount
-	// always charges for answers of 500 and above too.
+	// always charges for answers of 500 and above too, for those that nobody waits for any more
+	// and for those that end in a panic.
 	always bool
 
 	begun   bool
@@ -81,22 +85,29 @@ func (w *Writer) begin(status int) {
 	case status >= 500 && !w.always:
 		w.held.Release()
 		return
-	case w.r.Context().Err() != nil:
-		// The client is gone before anything was answered.
+	case w.r.Context().Err() != nil && !w.always:
 		w.held.Release()
+		w.refusal = ErrGone
 		return
 	case w.tooLong(status):
 		w.held.Release()
 		w.refusal = ErrTooFewBytes
 		return
 	}
+	w.charge()
+	if w.spent {
+		w.tell()
+	}
+}
+
+// charge spends the reservation.
+func (w *Writer) charge() {
 	// The request's context may end at any moment now; the decision stands.
 	if err := w.held.Commit(context.WithoutCancel(w.r.Context())); err != nil {
 		w.refusal = errors.Join(ErrNotCharged, err)
 		return
 	}
 	w.spent = true
-	w.tell()
 }
 
 // tooLong tells whether an answer of known length has more bytes than are left.
@@ -186,7 +197,8 @@ func (w *Writer) FlushError() error {
 // Flush is FlushError for callers that know only http.Flusher.
 func (w *Writer) Flush() { _ = w.FlushError() }
 
-// Hijack charges, if the answer has not begun, and hands the connection over.
+// Hijack charges, if the answer has not begun, and hands the connection over. Where bytes are
+// counted, those that are sent over it count too.
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.begun {
 		w.begin(http.StatusSwitchingProtocols)
@@ -194,7 +206,11 @@ func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.refusal != nil {
 		return nil, nil, w.refusal
 	}
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil || w.limit.Bytes == 0 || !w.spent {
+		return conn, buffered, err
+	}
+	return countBytes(conn, buffered, w.held)
 }
 
 // Finish ends the charge after the upstream returned with an error or without. An answer that was
@@ -215,10 +231,15 @@ func (w *Writer) Finish(err error) {
 
 // Abandon gives the reservation back if nothing was spent; for a handler that panics.
 func (w *Writer) Abandon() {
-	if !w.begun {
-		w.begun = true
-		w.held.Release()
+	if w.begun {
+		return
 	}
+	w.begun = true
+	if w.always {
+		w.charge()
+		return
+	}
+	w.held.Release()
 }
 
 // Guards.

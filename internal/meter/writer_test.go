@@ -1,10 +1,12 @@
 package meter
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -79,14 +81,20 @@ func TestWhenAnAnswerIsCharged(t *testing.T) {
 	}
 }
 
-func TestAClientThatIsGoneIsNotCharged(t *testing.T) {
-	_, r := held(t, twoUses, oneUse)
-	ctx, cancel := context.WithCancel(t.Context())
-	w := NewWriter(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx), r, twoUses, true)
-	cancel()
-	w.WriteHeader(200)
-	if w.Spent() {
-		t.Error("charged")
+func TestAClientThatIsGone(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		_, r := held(t, twoUses, oneUse)
+		ctx, cancel := context.WithCancel(t.Context())
+		recorder := httptest.NewRecorder()
+		w := NewWriter(recorder, httptest.NewRequest("GET", "/", nil).WithContext(ctx), r, twoUses, always)
+		cancel()
+		w.WriteHeader(200)
+		_, err := w.Write([]byte("secret"))
+		// Either it is charged and answered, or neither: it may have closed one half only.
+		if w.Spent() != always || errors.Is(w.Refusal(), ErrGone) == always || (err == nil) != always ||
+			(recorder.Body.Len() > 0) != always {
+			t.Errorf("always %v: charged %v, %v, %v, %d bytes", always, w.Spent(), w.Refusal(), err, recorder.Body.Len())
+		}
 	}
 }
 
@@ -148,11 +156,55 @@ func TestBytes(t *testing.T) {
 }
 
 func TestAPanicGivesBack(t *testing.T) {
-	l, r := held(t, twoUses, oneUse)
-	w := NewWriter(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), r, twoUses, false)
-	w.Abandon()
-	w.WriteHeader(200)
-	if left, ok := l.Remaining([32]byte{1}); ok && left.Uses != 2 {
-		t.Errorf("%d uses are left", left.Uses)
+	for _, always := range []bool{false, true} {
+		l, r := held(t, twoUses, oneUse)
+		w := NewWriter(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), r, twoUses, always)
+		w.Abandon()
+		w.WriteHeader(200)
+		want := int64(2)
+		if always {
+			want = 1
+		}
+		if left, ok := l.Remaining([32]byte{1}); w.Spent() != always || ok && left.Uses != want {
+			t.Errorf("always %v: %d uses are left", always, left.Uses)
+		}
+	}
+}
+
+// hijackable is a recorder with a connection.
+type hijackable struct {
+	*httptest.ResponseRecorder
+	conn net.Conn
+}
+
+func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+func TestBytesOfAConnectionThatWasTakenOver(t *testing.T) {
+	limit := ledger.Amount{Bytes: 10}
+	_, r := held(t, limit, ledger.Amount{})
+	ours, theirs := net.Pipe()
+	received := make(chan string)
+	go func() { // ends with the connection
+		all, _ := io.ReadAll(theirs)
+		received <- string(all)
+	}()
+	w := NewWriter(hijackable{httptest.NewRecorder(), ours}, httptest.NewRequest("GET", "/", nil), r, limit, false)
+	conn, buffered, err := w.Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := buffered.WriteString("12345"); err != nil || buffered.Flush() != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("67890")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("x")); !errors.Is(err, ErrBytesUsedUp) {
+		t.Error(err)
+	}
+	if got := <-received; got != "1234567890" {
+		t.Errorf("%q was sent", got)
 	}
 }
