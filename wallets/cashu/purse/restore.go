@@ -1,0 +1,166 @@
+package purse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddy-l402/caddy-l402/wallets/cashu/mint"
+	"github.com/caddy-l402/caddy-l402/wallets/cashu/token"
+)
+
+const (
+	// batch and emptyBatches are how NUT-13 looks for what a seed has.
+	batch        = 100
+	emptyBatches = 3
+	// perRecord keeps a record of restored proofs below the bound of a store.
+	perRecord = 400
+)
+
+// Restore finds all ecash of the seed at the mint (NUT-13), for when the store is lost, and takes in
+// what is unspent and not known. What the records say was given away stays so; after a loss of the
+// records, ecash that was given away and not yet taken comes back. It returns what was found, in the
+// purse's unit. It is safe to repeat.
+func (p *Purse) Restore(ctx context.Context) (found uint64, err error) {
+	list, err := p.opts.Mint.Keysets(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("restoring: %w", err)
+	}
+	for _, k := range list {
+		if k.Unit != p.opts.Unit {
+			continue
+		}
+		sum, err := p.restoreKeyset(ctx, k)
+		found += sum
+		if err != nil {
+			return found, fmt.Errorf("restoring: %w", err)
+		}
+	}
+	return found, nil
+}
+
+func (p *Purse) restoreKeyset(ctx context.Context, k mint.Keyset) (uint64, error) {
+	var signed []token.Proof
+	var next uint64
+	empty := 0
+	// Refused tokens leave gaps in the counters. Where the store still has the counter it says
+	// how far to look in any case.
+	used, err := p.storedCounter(ctx, k.ID)
+	if err != nil && !errors.Is(err, errDamaged) {
+		return 0, err
+	}
+	for from := uint64(0); empty < emptyBatches || from < used; from += batch {
+		slots := make([]slot, batch)
+		for i := range slots {
+			slots[i] = slot{Keyset: k.ID, Counter: from + uint64(i)}
+		}
+		outputs, err := p.outputs(slots)
+		if err != nil {
+			return 0, err
+		}
+		proofs, err := p.opts.Mint.Restore(ctx, outputs)
+		if err != nil {
+			return 0, err
+		}
+		empty++
+		for i, proof := range proofs {
+			if proof != nil {
+				signed = append(signed, *proof)
+				next, empty = from+uint64(i)+1, 0
+			}
+		}
+	}
+	if err := p.raiseCounter(ctx, k, next); err != nil {
+		return 0, err
+	}
+	unknown, err := p.unknown(signed)
+	if err != nil || len(unknown) == 0 {
+		return 0, err
+	}
+	states, err := p.opts.Mint.CheckState(ctx, unknown)
+	if err != nil {
+		return 0, err
+	}
+	var unspent []token.Proof
+	for i, s := range states {
+		if s == mint.StateUnspent {
+			unspent = append(unspent, unknown[i])
+		}
+	}
+	var sum uint64
+	for len(unspent) > 0 {
+		n := min(perRecord, len(unspent))
+		rec := record{ID: newID("f"), Kind: opRestore, State: stateDone, Time: p.opts.Now(), Proofs: unspent[:n]}
+		o := newOp(rec)
+		err := p.put(ctx, o, rec)
+		o.release()
+		if err != nil {
+			return sum, err
+		}
+		part, err := token.Sum(unspent[:n])
+		if err != nil {
+			return sum, err
+		}
+		sum, unspent = sum+part, unspent[n:]
+	}
+	return sum, nil
+}
+
+// raiseCounter keeps counters that the mint has signed for from being used again.
+func (p *Purse) raiseCounter(ctx context.Context, k mint.Keyset, next uint64) error {
+	if next == 0 {
+		return nil
+	}
+	p.claiming.Lock()
+	defer p.claiming.Unlock()
+	if p.opts.Lock != nil {
+		unlock, err := p.opts.Lock(ctx, p.counterKind)
+		if err != nil {
+			return fmt.Errorf("%w: locking the counters: %w", ErrStore, err)
+		}
+		defer unlock()
+	}
+	stored, err := p.storedCounter(ctx, k.ID)
+	if err != nil && !errors.Is(err, errDamaged) {
+		return err
+	}
+	if s := p.spans[k.ID]; s.next < next {
+		p.spans[k.ID] = span{max(s.end, next), max(s.end, next)}
+	}
+	if err == nil && stored >= next {
+		return nil
+	}
+	return p.storeCounter(ctx, k.ID, max(stored, next, p.spans[k.ID].end))
+}
+
+// unknown leaves out the proofs that some record has, or is about to have.
+func (p *Purse) unknown(proofs []token.Proof) ([]token.Proof, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := make(map[string]bool)
+	open := make(map[slot]bool)
+	for _, o := range p.ops {
+		for _, proof := range o.rec.Proofs {
+			known[proof.Secret] = true
+		}
+		if o.rec.State == stateBegun {
+			for _, s := range o.rec.Outputs {
+				open[slot{Keyset: s.Keyset, Counter: s.Counter}] = true
+			}
+		}
+	}
+	for s := range open {
+		coin, err := p.opts.Seed.Derive(s.Keyset, s.Counter)
+		if err != nil {
+			return nil, err
+		}
+		known[coin.Secret] = true
+	}
+	var out []token.Proof
+	for _, proof := range proofs {
+		if !known[proof.Secret] {
+			out = append(out, proof)
+		}
+	}
+	return out, nil
+}
