@@ -80,8 +80,9 @@
 //     that it had reserved before and that have several uses pass without being charged; those of
 //     a single use are refused at Commit with ErrFenced. What it spent and could not write before
 //     it was declared dead is given away as well.
-//   - The storage fails: uses are spent from memory for DegradeAfter (1 s), then metered tokens are
-//     refused with ErrUnavailable; tokens that are only limited in time need no storage.
+//   - The storage fails: uses are spent from memory until a commit has failed for DegradeAfter (1 s),
+//     which a storage that hangs draws out to OpTimeout (10 s); then metered tokens are refused with
+//     ErrUnavailable; tokens that are only limited in time need no storage.
 //     Settlements wait in a buffer of MaxPending, then RecordSettlement returns ErrBacklog. When
 //     the storage is back, all of it is written. If the process dies before, it is lost: the uses
 //     in the payer's favor.

@@ -104,15 +104,17 @@ func (l *Ledger) GetDurable(ctx context.Context, kind, id string) (Durable, erro
 	if err := checkDurable(kind, id); err != nil {
 		return Durable{}, fmt.Errorf("reading a durable value: %w", err)
 	}
+	gone := make(unwritten[durableName])
 	for range tries {
 		versions, err := l.versions(ctx, kind, id)
 		if err != nil {
 			return Durable{}, fmt.Errorf("reading a durable value: %w: %w", ErrUnavailable, err)
 		}
+		versions = gone.leaveOut(versions)
 		if len(versions) == 0 {
 			return Durable{}, fmt.Errorf("reading a durable value: %w: %s", ErrNotFound, kind)
 		}
-		d, err := l.newest(ctx, versions)
+		d, err := l.newest(ctx, versions, gone)
 		if isMissing(err) {
 			continue // replaced meanwhile
 		}
@@ -122,11 +124,14 @@ func (l *Ledger) GetDurable(ctx context.Context, kind, id string) (Durable, erro
 }
 
 // newest reads the newest version that is not damaged.
-func (l *Ledger) newest(ctx context.Context, versions []durableName) (Durable, error) {
+func (l *Ledger) newest(ctx context.Context, versions []durableName, gone unwritten[durableName]) (Durable, error) {
 	var damage error
 	for _, n := range versions {
 		key := l.objects.durable(n)
 		b, err := l.objects.load(ctx, key)
+		if isMissing(err) {
+			gone.missing(n)
+		}
 		if err != nil {
 			return Durable{}, fmt.Errorf("reading a durable value: %w: %w", ErrUnavailable, err)
 		}

@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 )
 
@@ -56,19 +54,20 @@ func (o *obituaries) spent(ctx context.Context, inc string, hash [32]byte, first
 
 func (o *obituaries) read(ctx context.Context, inc string) (obituary, error) {
 	var err error
+	gone := make(unwritten[segName])
 	for range tries {
 		var ob obituary
-		if ob, err = o.readOnce(ctx, inc); err == nil {
+		if ob, err = o.readOnce(ctx, inc, gone); err == nil {
 			return ob, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !isMissing(err) {
 			break // else a merge was under way: look again
 		}
 	}
 	return nil, fmt.Errorf("reading the segments of an instance that ended: %w", err)
 }
 
-func (o *obituaries) readOnce(ctx context.Context, inc string) (obituary, error) {
+func (o *obituaries) readOnce(ctx context.Context, inc string, gone unwritten[segName]) (obituary, error) {
 	keys, err := o.l.objects.listIn(ctx, areaLedger, o.l.objects.area(areaLedger)+"/"+inc)
 	if err != nil {
 		return nil, err
@@ -82,9 +81,12 @@ func (o *obituaries) readOnce(ctx context.Context, inc string) (obituary, error)
 	ob := make(obituary)
 	now := o.l.opts.Now()
 	for _, files := range days {
-		for _, f := range plan(files, sufUses) {
+		for _, f := range plan(gone.leaveOut(files), sufUses) {
 			key := o.l.objects.segment(f)
 			b, err := o.l.objects.load(ctx, key)
+			if isMissing(err) {
+				gone.missing(f)
+			}
 			if err != nil {
 				return nil, err
 			}

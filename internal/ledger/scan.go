@@ -57,9 +57,10 @@ func (l *Ledger) scanSince(ctx context.Context, date string, newestFirst bool, f
 
 func (l *Ledger) scanFolder(ctx context.Context, f folder, files []segName, newestFirst bool, found func(record) error) error {
 	done := make(map[segName]bool)
+	gone := make(unwritten[segName])
 	for range tries {
 		missing := false
-		todo := plan(files, sufSettlements)
+		todo := plan(gone.leaveOut(files), sufSettlements)
 		if newestFirst {
 			slices.Reverse(todo)
 		}
@@ -71,6 +72,7 @@ func (l *Ledger) scanFolder(ctx context.Context, f folder, files []segName, newe
 			b, err := l.objects.load(ctx, key)
 			if isMissing(err) {
 				missing = true
+				gone.missing(n)
 				break
 			}
 			if err != nil {
