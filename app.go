@@ -65,6 +65,8 @@ type App struct {
 	notified  []notified
 	announcer announcer
 
+	shops shops // what is for sale, by server
+
 	mu     sync.Mutex
 	offers offers
 	gifts  map[string]*free.Counter // by service; complete when the app starts

@@ -25,7 +25,7 @@ func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
 // caddyServer is Caddy's own HTTP server with everything that a request passes in it.
-func caddyServer(b *testing.B) *caddyhttp.Server {
+func caddyServer(b testing.TB) *caddyhttp.Server {
 	b.Helper()
 	app, err := caddy.ActiveContext().App("http")
 	if err != nil {

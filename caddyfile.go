@@ -52,6 +52,10 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if !handler.NoReceipts {
 		routes = receiptsRoute(h)
 	}
+	if !handler.NoManifest {
+		routes = append(routes, manifestRoute(h)...)
+	}
+	handler.spell(matcher)
 	return append(routes, h.NewRoute(matcher, &handler)...), nil
 }
 
@@ -129,17 +133,24 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //		exempt               none | <matcher module> <args...>
 //		unknown_caveats      refuse|skip
 //		receipts             off
+//		manifest             off
+//		hidden
+//		title                <text>
+//		description          <text>
+//		paths                <pattern...>
+//		input_schema         <JSON>|<file>
+//		example              <method> <path> [<JSON body>]
 //		page {
 //			title    <text>
 //			text     <text>
 //			logo     <file> | url <path>
-//			accent   <#rrggbb>
+//			accent   <color>
 //			template <file>
 //		}
 //	}
 //
 // The line `exempt` can be repeated: a request that matches any of them is free. It replaces the
-// default, which is `exempt path /.well-known/*`.
+// default, which is `exempt path /.well-known/*`. The line `example` can be repeated, too.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	args := d.RemainingArgs()
@@ -158,7 +169,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if !ok {
 			return d.Errf("unknown option %q of l402", option)
 		}
-		if seen[option] && option != "exempt" {
+		if seen[option] && option != "exempt" && option != "example" {
 			return d.Errf("option %q of l402 is given twice", option)
 		}
 		seen[option] = true
@@ -195,6 +206,13 @@ var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"methods":              (*Handler).parseMethods,
 	"exempt":               (*Handler).parseExempt,
 	"receipts":             (*Handler).parseReceipts,
+	"manifest":             (*Handler).parseManifest,
+	"hidden":               (*Handler).parseHidden,
+	"title":                func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.discovery().Title) },
+	"description":          func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.discovery().Description) },
+	"paths":                (*Handler).parsePaths,
+	"input_schema":         (*Handler).parseInputSchema,
+	"example":              (*Handler).parseExample,
 	"page":                 func(h *Handler, d *caddyfile.Dispenser) error { return parsePage(d, &h.Page) },
 	"unknown_caveats":      func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.UnknownCaveats) },
 }

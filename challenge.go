@@ -2,7 +2,6 @@ package caddyl402
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-l402/caddy-l402/internal/cashier"
 	"github.com/caddy-l402/caddy-l402/internal/limit"
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
 	"github.com/caddy-l402/caddy-l402/l402"
@@ -23,6 +23,9 @@ import (
 // challenge answers a request that did not prove a payment: with a fresh invoice and token, or
 // with the reason why there is none.
 func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, refusal error) error {
+	if err := refusedBefore(r); err != nil {
+		return err // its headers are set
+	}
 	metrics.refused(h.Service, l402.Code(refusal))
 	if wait := h.limiter.Allow(clientAddr(r), h.rate(), time.Now()); wait > 0 {
 		metrics.limited(h.Service)
@@ -31,20 +34,25 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := to.open(); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
+	bound, ok := h.bindings(r)
+	if !ok {
+		return h.answer(w, r, unsellable())
+	}
 	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r), h.Prefetch)
 	if err != nil {
 		return h.walletFailed(w, r, next, to, err)
 	}
-	macaroon, err := h.mint(r, invoice, to)
+	macaroon, err := h.mint(r, bound, invoice, to)
 	if err != nil {
-		return h.walletFailed(w, r, next, to, err)
+		// No matter of the wallet, so never free.
+		return h.walletFailed(w, r, nil, to, err)
 	}
 	metrics.challenged(h.Service, r.Method)
-	return h.offer(w, r, macaroon, invoice, refusal)
+	return h.offer(w, r, to, macaroon, invoice, refusal)
 }
 
 // offer writes the challenge lines and the body of a 402.
-func (h *Handler) offer(w http.ResponseWriter, r *http.Request, macaroon []byte, inv *wallets.Invoice, refusal error) error {
+func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to payee, macaroon []byte, inv *wallets.Invoice, refusal error) error {
 	challenge := l402.Challenge{Macaroon: macaroon, Invoice: inv.PaymentRequest}
 	for _, scheme := range h.Schemes {
 		line := challenge.L402()
@@ -53,33 +61,47 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, macaroon []byte,
 		}
 		w.Header().Add("WWW-Authenticate", line)
 	}
+	token := encodeToken(macaroon)
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
 		Service: h.Service, Tier: h.Tier,
 		Price:          inv.Amount,
 		Invoice:        inv.PaymentRequest,
 		PaymentHash:    inv.PaymentHash.String(),
-		Macaroon:       base64.StdEncoding.EncodeToString(macaroon),
+		Macaroon:       token,
 		InvoiceExpires: inv.ExpiresAt,
 		Terms:          h.terms().bought(),
 		Uses:           h.Uses,
 		Bytes:          h.Bytes,
 		NotMoney:       h.notMoney,
+		Subject:        h.subject(r),
+		Checkout:       h.offerCheckout(w, r, to, token, refusal),
 	}))
+}
+
+// subject says to people what is sold.
+func (h *Handler) subject(r *http.Request) string {
+	switch {
+	case h.Scope == scopePath:
+		return r.Host + originalRequest(r).URL.Path
+	case h.Service == defaultService:
+		return r.Host
+	}
+	return h.Service + " at " + r.Host
 }
 
 // answer writes a problem, or hands it to the site's error routes where it has any.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *paywall.Problem) error {
+	p.Look = h.look
 	setProblemPlaceholders(r, p)
-	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server != nil && server.Errors != nil && len(server.Errors.Routes) > 0 && !paywall.IsGRPC(r) {
+	if err := handOver(r, p); err != nil {
 		paywall.Headers(w.Header(), r, p)
-		return caddyhttp.Error(p.Status, fmt.Errorf("%s: %s", p.Code, p.Detail))
+		return err
 	}
 	paywall.Write(w, r, p)
 	return nil
 }
 
-// walletFailed answers while no invoice can be made.
+// walletFailed answers while no invoice can be made. Without next it never lets the request pass.
 func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, err error) error {
 	if r.Context().Err() != nil {
 		return caddyhttp.Error(499, r.Context().Err()) // the client went away; nobody reads this
@@ -88,8 +110,10 @@ func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next cadd
 	if c := h.logger.Check(zap.DebugLevel, "no invoice for an unpaid request"); c != nil {
 		c.Write(zap.String("wallet", h.Wallet), zap.Error(err))
 	}
-	if h.OnWalletError == "pass" && !errors.Is(err, wallets.ErrBadInvoice) {
-		return next.ServeHTTP(w, r)
+	// A wallet that lies, or that clients keep busy, opens nothing.
+	open := !errors.Is(err, wallets.ErrBadInvoice) && !errors.Is(err, cashier.ErrBusy)
+	if next != nil && h.OnWalletError == "pass" && open {
+		return h.give(w, r, next)
 	}
 	return h.answer(w, r, unavailable(to.cashier.RetryAfter()))
 }
@@ -104,33 +128,52 @@ func (h *Handler) nobodyToPay(w http.ResponseWriter, r *http.Request, err error)
 	return h.answer(w, r, noPayee())
 }
 
+// maxBound is the longest host and path together that a token is bound to; it leaves room for
+// all else that a token says.
+const maxBound = 2048
+
+// bindings are the host and the path that a token sold for this request is bound to. They are the
+// client's words: it returns false for what no token can be bound to.
+func (h *Handler) bindings(r *http.Request) (bound l402.Terms, ok bool) {
+	if h.gate.want.RequireHost {
+		if bound.Host = hostOf(r); bound.Host == "" {
+			return bound, false
+		}
+	}
+	if h.gate.want.RequirePath {
+		bound.Path = pathOf(r)
+	}
+	return bound, len(bound.Host)+len(bound.Path) <= maxBound
+}
+
+// mintingLogged bounds how often a failing storage is reported.
+var mintingLogged seldom
+
 // mint makes the token that the invoice's preimage completes.
-func (h *Handler) mint(r *http.Request, inv *wallets.Invoice, to payee) ([]byte, error) {
+func (h *Handler) mint(r *http.Request, bound l402.Terms, inv *wallets.Invoice, to payee) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), keyTimeout)
 	defer cancel()
 	keyID, key, err := h.app.keys.Minting(ctx)
 	if err != nil {
-		h.logger.Error("no token can be made", zap.Error(err))
+		if mintingLogged.due() {
+			h.logger.Error("no token can be made", zap.Error(err))
+		}
 		return nil, err
 	}
 	tokenID, err := l402.NewTokenID(keyID, time.Now(), h.app.random)
 	if err != nil {
 		return nil, fmt.Errorf("making a token id: %w", err)
 	}
-	terms := l402.Terms{
-		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
-		ValidUntil: time.Now().Add(time.Duration(h.Valid)), Request: to.binding,
-		Uses: h.Uses, Bytes: h.Bytes,
-	}
-	if h.gate.want.RequireHost {
-		terms.Host = hostOf(r)
-	}
-	if h.gate.want.RequirePath {
-		terms.Path = r.URL.EscapedPath()
-	}
 	h.offered(inv, tokenID, to)
-	id := l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}
-	return l402.Mint(key, id, terms.Caveats())
+	return l402.Mint(key, l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}, h.sold(bound, to.binding).Caveats())
+}
+
+// sold is what a token says that is sold now.
+func (h *Handler) sold(bound l402.Terms, request string) l402.Terms {
+	bound.Service, bound.Tier, bound.Capabilities = h.Service, h.Tier, h.Capabilities
+	bound.ValidUntil, bound.Request = time.Now().Add(time.Duration(h.Valid)), request
+	bound.Uses, bound.Bytes = h.Uses, h.Bytes
+	return bound
 }
 
 func (h *Handler) invoiceRequest(r *http.Request) wallets.InvoiceRequest {

@@ -50,6 +50,9 @@ func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next cadd
 		metrics.spent(h.Service)
 	} else {
 		metrics.givenBack(h.Service)
+		if !held.Replay() {
+			passageOf(r).giveBack(g.PaymentHash)
+		}
 	}
 	if writer.Cut() {
 		// An end without the end of the answer: the client must not take a part for the whole.
@@ -65,7 +68,7 @@ func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next cadd
 		w.Header()[name] = values
 	}
 	if errors.Is(refusal, meter.ErrTooFewBytes) {
-		return h.challenge(w, r, next, to, l402.ErrBytesUsedUp)
+		return h.challenge(w, r, nil, to, l402.ErrBytesUsedUp)
 	}
 	return h.uncountable(w, r, refusal)
 }
@@ -98,18 +101,6 @@ func (h *Handler) uncountable(w http.ResponseWriter, r *http.Request, err error)
 		c.Write(zap.String("service", h.Service), zap.Error(err))
 	}
 	return h.answer(w, r, problem)
-}
-
-// maxIdempotencyKey is the longest key that counts; a longer one is no key.
-const maxIdempotencyKey = 256
-
-// idempotencyKey binds the client's key to what the request asks for.
-func idempotencyKey(r *http.Request) string {
-	key := r.Header.Get("Idempotency-Key")
-	if key == "" || len(key) > maxIdempotencyKey {
-		return ""
-	}
-	return r.Method + "\x00" + r.Host + "\x00" + r.URL.RequestURI() + "\x00" + key
 }
 
 // tellLife says in the answer's headers how long the token is valid.

@@ -19,7 +19,7 @@ func (h *Handler) rehearse(w http.ResponseWriter, r *http.Request, next caddyhtt
 	metrics.rehearsed(h.Service, verdict)
 	w.Header().Set(headerDryRun, verdict)
 	paywall.Expose(w.Header(), r, headerDryRun)
-	return next.ServeHTTP(w, r)
+	return h.give(w, r, next)
 }
 
 // verdict is "paid", or the code of the refusal.
@@ -31,8 +31,7 @@ func (h *Handler) verdict(r *http.Request) string {
 	var grant l402.Grant
 	_, refusal := h.gate.check(r, to.binding, &grant)
 	if refusal == nil {
-		if book := h.app.books.Ledger(); book != nil &&
-			book.Revoked(grant.TokenID, grant.PaymentHash, h.Service, grant.TokenID.MintedAt()) {
+		if h.app.revoked(&grant) {
 			return l402.Code(l402.ErrRevoked)
 		}
 		return "paid"

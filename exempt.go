@@ -26,12 +26,12 @@ func (h *Handler) free(r *http.Request) bool {
 }
 
 // charges tells whether a method is charged. HEAD tells what GET costs and shows its headers,
-// so it is charged with it.
+// so it is charged with it. Methods are case-sensitive, but many upstreams take "post" for "POST".
 func (h *Handler) charges(method string) bool {
-	if method == http.MethodHead {
+	if strings.EqualFold(method, http.MethodHead) {
 		method = http.MethodGet
 	}
-	return slices.Contains(h.Methods, method)
+	return slices.ContainsFunc(h.Methods, func(charged string) bool { return strings.EqualFold(charged, method) })
 }
 
 // isWellKnown tells whether a path lies in /.well-known/ however the upstream reads it: a path
@@ -45,8 +45,17 @@ func isWellKnown(r *http.Request) bool {
 // allow the request. Nothing but headers gets out.
 func servePreflight(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	answer := paywall.NewPreflightWriter(w, r)
+	// A preflight has no body (the Fetch standard), and an upstream that works on whatever it is
+	// sent, by any method, must not get work to do from one.
+	bare := r.WithContext(r.Context())
+	bare.Body, bare.ContentLength, bare.TransferEncoding, bare.Trailer = http.NoBody, 0, nil, nil
+	bare.Header = r.Header.Clone()
+	for _, name := range []string{"Content-Length", "Content-Type", "Content-Encoding", "Expect", "Upgrade",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		bare.Header.Del(name)
+	}
 	// An upstream that refuses OPTIONS with an error is one that does not know CORS.
-	_ = next.ServeHTTP(answer, r)
+	_ = next.ServeHTTP(answer, bare)
 	answer.Finish()
 	return nil
 }

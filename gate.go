@@ -26,6 +26,11 @@ const keyTimeout = 2 * time.Second
 // it and unproven holds it in binary. Of several refusals it returns the first. A binding that is
 // not empty is what the token must be bound to besides.
 func (g *gate) check(r *http.Request, binding string, grant *l402.Grant) (unproven []byte, err error) {
+	return g.checkIn(r, credentialHeaders(r), binding, grant)
+}
+
+// checkIn is check with the credentials of other headers than the request's.
+func (g *gate) checkIn(r *http.Request, header http.Header, binding string, grant *l402.Grant) (unproven []byte, err error) {
 	var (
 		credential l402.Credential // 4 KiB, on the stack
 		want       = g.want
@@ -33,11 +38,11 @@ func (g *gate) check(r *http.Request, binding string, grant *l402.Grant) (unprov
 		unpaid     l402.Grant
 	)
 	want.Host = hostOf(r)
-	want.Path = r.URL.EscapedPath()
+	want.Path = pathOf(r)
 	want.Request, want.RequireRequest = binding, binding != ""
 	want.Now = time.Now().Unix()
 
-	reader := l402.NewReader(credentialHeaders(r), g.forms)
+	reader := l402.NewReader(header, g.forms)
 	for {
 		more, err := reader.Next(&credential)
 		if !more && err == nil {
@@ -90,4 +95,12 @@ func hostOf(r *http.Request) string {
 		host = host[:i]
 	}
 	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// pathOf is the path that a token is bound to. An empty one is the root (RFC 9110, section 4.2.3).
+func pathOf(r *http.Request) string {
+	if path := r.URL.EscapedPath(); path != "" {
+		return path
+	}
+	return "/"
 }

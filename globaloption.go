@@ -37,7 +37,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			title    <text>
 //			text     <text>
 //			logo     <file> | url <path>
-//			accent   <#rrggbb>
+//			accent   <color>
 //			template <file>
 //		}
 //		notify         <url> {

@@ -336,6 +336,7 @@ type fakeWallet struct {
 	fault    atomic.Pointer[func(context.Context) error]
 	settings atomic.Pointer[string]
 	closed   atomic.Bool
+	blind    atomic.Bool // has no look-ups
 }
 
 var errDown = errors.New("wallet is down")
@@ -366,6 +367,9 @@ func (w *fakeWallet) CreateInvoice(ctx context.Context, req wallets.InvoiceReque
 
 func (w *fakeWallet) LookupInvoice(ctx context.Context, hash lntypes.Hash) (*wallets.Status, error) {
 	w.lookups.Add(1)
+	if w.blind.Load() {
+		return nil, wallets.ErrLookupUnsupported
+	}
 	if err := w.before(ctx); err != nil {
 		return nil, err
 	}

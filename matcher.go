@@ -17,8 +17,9 @@ func init() {
 	caddy.RegisterModule(new(Matcher))
 }
 
-// Matcher matches requests that carry a paid token for a service: its preimage proves the
-// payment. It asks no wallet and answers nothing itself.
+// Matcher matches requests that carry a paid token for a service that was not revoked: its preimage
+// proves the payment. It asks no wallet, answers nothing itself and counts no uses and no bytes: it
+// is for choosing a way, and no gate.
 type Matcher struct {
 	// The service that the token must open. Required.
 	Service string `json:"service,omitempty"`
@@ -29,6 +30,7 @@ type Matcher struct {
 	// The capabilities that the token must carry.
 	Capabilities []string `json:"capabilities,omitempty"`
 
+	app  *App
 	gate gate
 }
 
@@ -49,7 +51,8 @@ func (m *Matcher) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("getting the l402 app: %w", err)
 	}
-	m.gate = gate{keys: app.(*App).keys, forms: l402.FormAll, want: l402.Want{
+	m.app = app.(*App)
+	m.gate = gate{keys: m.app.keys, forms: l402.FormAll, want: l402.Want{
 		Service: m.Service, Tier: m.Tier, Capabilities: m.Capabilities,
 	}}
 	return nil
@@ -59,7 +62,7 @@ func (m *Matcher) Provision(ctx caddy.Context) error {
 func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
 	var grant l402.Grant
 	_, refusal := m.gate.check(r, "", &grant)
-	return refusal == nil && grant.Paid, nil
+	return refusal == nil && grant.Paid && !m.app.revoked(&grant), nil
 }
 
 // Match is MatchWithError for older callers.

@@ -136,6 +136,13 @@ type Handler struct {
 	// /.well-known/l402/keys.json where such requests reach it.
 	NoReceipts bool `json:"no_receipts,omitempty"`
 
+	// Leaves the description of what is for sale to others: by default this handler answers for
+	// /.well-known/l402.json and /.well-known/l402-services where such requests reach it.
+	NoManifest bool `json:"no_manifest,omitempty"`
+
+	// How the route is described there. Default: by its paths, methods, price and terms.
+	Discovery *Discovery `json:"discovery,omitempty"`
+
 	// What a caveat that is not known means: "refuse" or "skip", the literal reading of the
 	// L402 specification. Default: "refuse", so that a holder's restriction means something.
 	UnknownCaveats string `json:"unknown_caveats,omitempty"`
@@ -184,6 +191,9 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if question := deskQuestion(r); question != "" && !h.NoReceipts {
 		h.app.desk.serve(w, r, question)
+		return nil
+	}
+	if kind := askedFor(r, wellKnown); kind != noDocument && !h.NoManifest && h.app.describe(w, r, kind) {
 		return nil
 	}
 	if h.isCheckout(r) && !h.DryRun {

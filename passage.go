@@ -16,7 +16,7 @@ const passageVar = "l402.passage"
 // passage is what the gates on a request's way know of it. There is one for a request, made by
 // the first gate that lets it pass; it is one allocation because it is made for every paid request.
 type passage struct {
-	handler *Handler
+	handler *Handler // nil while no gate found a payment
 	grant   l402.Grant
 
 	// stripped are the credentials that were taken out of the headers, for a further gate.
@@ -34,19 +34,38 @@ func passageOf(r *http.Request) *passage {
 	return p
 }
 
-// enter notes that a handler lets the request pass with a grant.
-func enter(r *http.Request, h *Handler, g *l402.Grant) *passage {
-	p := passageOf(r)
-	first := p == nil
-	if first {
-		p = new(passage)
-		caddyhttp.SetVar(r.Context(), passageVar, p)
+// passageFor finds the request's passage or makes it.
+func passageFor(r *http.Request) *passage {
+	if p := passageOf(r); p != nil {
+		return p
 	}
-	p.handler, p.grant = h, *g
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && first {
+	p := new(passage)
+	caddyhttp.SetVar(r.Context(), passageVar, p)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(p.placeholder)
 	}
 	return p
+}
+
+// enter notes that a handler lets the request pass with a grant.
+func enter(r *http.Request, h *Handler, g *l402.Grant) *passage {
+	p := passageFor(r)
+	p.handler, p.grant = h, *g
+	return p
+}
+
+// give lets a request pass that nobody paid for. A token that it carries all the same is for the
+// gates behind this one and not for the upstream.
+func (h *Handler) give(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.UpstreamCredentials != "keep" && mayCarry(r.Header) {
+		passageFor(r).strip(r.Header, h.forms)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// mayCarry tells whether there is any header that credentials can stand in.
+func mayCarry(h http.Header) bool {
+	return len(h["Authorization"])+len(h["Cookie"])+len(h["Macaroon"])+len(h["Grpc-Metadata-Macaroon"]) > 0
 }
 
 // strip removes our credentials from the request, so that the upstream and its logs never see a
@@ -63,6 +82,11 @@ func (p *passage) strip(h http.Header, forms l402.Form) {
 
 // isCharged tells whether the request was charged to a payment already.
 func (p *passage) isCharged(hash [32]byte) bool { return p != nil && slices.Contains(p.charged, hash) }
+
+// giveBack notes that a charge was taken back: a further gate charges anew.
+func (p *passage) giveBack(hash [32]byte) {
+	p.charged = slices.DeleteFunc(p.charged, func(charged [32]byte) bool { return charged == hash })
+}
 
 // credentialHeaders are the headers that may hold credentials: those of the request, or what an
 // earlier gate took out of them.

@@ -16,6 +16,9 @@ const placeholderPrefix = "http.l402."
 // placeholder gives the facts of the token that let a request pass. They are worked out only if
 // something asks for them, so that the paid path does not pay for them.
 func (p *passage) placeholder(name string) (any, bool) {
+	if p.handler == nil {
+		return nil, false
+	}
 	// Access logs name the user by this one; the token's id is no secret.
 	if name == "http.auth.user.id" {
 		return p.grant.TokenID.String(), true

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
+	"github.com/caddy-l402/caddy-l402/internal/watch"
 	"github.com/caddy-l402/caddy-l402/l402"
 )
 
@@ -20,6 +21,8 @@ const (
 	codeNotCounted      = "ledger_unavailable"
 	codeInUse           = "uses_in_flight"
 	codeRepeated        = "request_in_flight"
+	codeCheckout        = "checkout_refused"
+	codeUnsellable      = "address_unsellable"
 )
 
 // errPending and errInvoiceExpired refuse a token whose payment the wallet was asked for.
@@ -106,5 +109,53 @@ func repeated() *paywall.Problem {
 		Status: http.StatusConflict, Title: "Conflict", Code: codeRepeated,
 		Detail: "A request with this Idempotency-Key is still under way.",
 		Cure:   "Wait for its answer.", RetryAfter: time.Second,
+	}
+}
+
+// unsellable is the 400 for a request whose host or path no token can be bound to.
+func unsellable() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusBadRequest, Title: "Bad Request", Code: codeUnsellable,
+		Detail: "A token is bound to the host or the path of the request, and this one has no host or too long an address.",
+		Cure:   "Name the host, and use a shorter address.",
+	}
+}
+
+// checkoutRefused is the 403 for a request of a payment page that is not answered.
+func checkoutRefused(refusal error) *paywall.Problem {
+	p := &paywall.Problem{
+		Status: http.StatusForbidden, Title: "Forbidden", Code: codeCheckout, Detail: refusal.Error(),
+		Cure: "Load the page again.",
+	}
+	if code := l402.Code(refusal); code != "internal" {
+		p.Code = code
+	}
+	return p
+}
+
+// watchedOut is the 429 or 503 for a watcher too many.
+func watchedOut(refusal error) *paywall.Problem {
+	p := &paywall.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Too Many Watchers", Code: codeTooMany,
+		Detail: "As many payments as possible are being watched.", Cure: "Ask now and then.", RetryAfter: 10 * time.Second,
+	}
+	if errors.Is(refusal, watch.ErrTooMany) {
+		p.Status, p.Title = http.StatusTooManyRequests, "Too Many Requests"
+		p.Detail = "This client watches as many payments as it may."
+	}
+	return p
+}
+
+// sendAgain tells a person what to do whose form was not taken for want of a payment.
+func sendAgain(state watch.State) *paywall.Problem {
+	if state.Name == watch.Settled {
+		return &paywall.Problem{
+			Status: http.StatusOK, Title: "Paid", Code: "paid", Detail: "The payment has arrived.",
+			Cure: "Go back and send the form again.",
+		}
+	}
+	return &paywall.Problem{
+		Status: http.StatusPaymentRequired, Title: "Not Paid Yet", Code: codePaymentPending, Detail: errPending.Error(),
+		Cure: "Go back, pay the invoice and try again.",
 	}
 }

@@ -46,7 +46,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 
 	h.setDefaults()
-	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords, h.checkSize} {
+	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords, h.checkSize, h.checkDiscovery} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -236,10 +236,10 @@ func TestExemptions(t *testing.T) {
 		free    []string
 		paid    []string
 	}{
-		"default": {"", []string{"GET /.well-known/l402.json"}, []string{
+		"default": {"", []string{"GET /.well-known/other"}, []string{
 			"GET /x", "GET /.well-known/../x", "GET /.well-known/%2e%2e/x", "GET /.well-known//../x",
 			"GET /.well-known/%252e%252e/x", `GET /.well-known/..\x`, "GET /.well-known", "OPTIONS /x"}},
-		"none":    {"exempt none", nil, []string{"GET /.well-known/l402.json"}},
+		"none":    {"exempt none", nil, []string{"GET /.well-known/other"}},
 		"chosen":  {"exempt path /health\nexempt method OPTIONS", []string{"GET /health", "OPTIONS /x"}, []string{"GET /.well-known/x", "GET /x"}},
 		"methods": {"methods get post", []string{"DELETE /x"}, []string{"GET /x", "HEAD /x", "POST /x"}},
 	} {

@@ -28,6 +28,9 @@ const (
 	// maxCalls is how many calls to one wallet may run at the same time. Further ones are
 	// refused at once: a wallet that hangs holds this many requests and no more.
 	maxCalls = 256
+	// maxLookups of them may be look-ups. A client with many unpaid tokens can cause those, and
+	// must not keep others from getting invoices.
+	maxLookups = 64
 	// tripAfter failures in a row stop the calls for breakFor; then one call tries again.
 	tripAfter = 5
 	breakFor  = 5 * time.Second
@@ -45,6 +48,8 @@ var (
 	// ErrBroken says that the wallet failed several times in a row and is left alone for a
 	// few seconds.
 	ErrBroken = errors.New("the wallet failed repeatedly and is left alone for a moment")
+	// ErrClosed says that no configuration uses the wallet any more.
+	ErrClosed = errors.New("the wallet is closed: its configuration was unloaded")
 	// ErrPanic says that the adapter panicked.
 	ErrPanic = errors.New("the wallet adapter panicked")
 )
@@ -57,7 +62,9 @@ type Cashier struct {
 	env     *env
 
 	slots   chan struct{}
-	breaker *gobreaker.CircuitBreaker[struct{}]
+	lookups chan struct{}
+	breaker *gobreaker.CircuitBreaker[struct{}] // of making invoices
+	asker   *gobreaker.CircuitBreaker[struct{}] // of looking them up
 	asking  singleflight.Group
 
 	given   wallets.Duplicates
@@ -76,7 +83,7 @@ type Cashier struct {
 	calls  sync.WaitGroup
 	start  sync.Once
 
-	mu     sync.Mutex // guards closed, and loops against being waited for too early
+	mu     sync.Mutex // guards closed, and loops and calls against being waited for too early
 	closed bool
 	loops  sync.WaitGroup
 
@@ -91,6 +98,7 @@ func New(guest wallets.Guest) (*Cashier, error) {
 		network: guest.Network(),
 		id:      ID(guest),
 		slots:   make(chan struct{}, maxCalls),
+		lookups: make(chan struct{}, maxLookups),
 		pending: newCache[*wallets.Invoice](maxPending),
 		settled: newCache[struct{}](maxSettled),
 		recent:  newCache[answer](maxPending),
@@ -99,13 +107,22 @@ func New(guest wallets.Guest) (*Cashier, error) {
 		cancel:  cancel,
 	}
 	c.env = &env{id: c.id}
-	c.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests:   1,
-		Timeout:       breakFor,
-		ReadyToTrip:   func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= tripAfter },
-		IsSuccessful:  func(err error) bool { return !walletsFault(err) },
-		OnStateChange: c.env.breakerChanged,
-	})
+	// The wallets behind a composite have breakers of their own. One for all of them would stop
+	// sales while one of them is away and its payments are asked for.
+	_, composite := guest.(wallets.Composite)
+	newBreaker := func(changed func(string, gobreaker.State, gobreaker.State)) *gobreaker.CircuitBreaker[struct{}] {
+		return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+			MaxRequests:   1,
+			Timeout:       breakFor,
+			ReadyToTrip:   func(n gobreaker.Counts) bool { return !composite && n.ConsecutiveFailures >= tripAfter },
+			IsSuccessful:  func(err error) bool { return !walletsFault(err) },
+			OnStateChange: changed,
+		})
+	}
+	c.breaker = newBreaker(c.env.breakerChanged)
+	// Look-ups fail for reasons of their own, such as one payee's verify address. Clients that
+	// poll must not stop the sale to others.
+	c.asker = newBreaker(nil)
 	wallet, err := guest.Open(c.env)
 	if err != nil {
 		cancel()
@@ -186,6 +203,24 @@ func (c *Cashier) background(f func()) bool {
 	return true
 }
 
+// enter counts one more call, for which close waits, unless the cashier is closed: a request that
+// outlives its configuration for long must not use a wallet that is closed.
+func (c *Cashier) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.calls.Add(1)
+	return true
+}
+
+// The calls to a wallet, as metrics name them.
+const (
+	opCreate = "create_invoice"
+	opLookup = "lookup_invoice"
+)
+
 // call runs one call to the wallet: bounded in number and time, through the breaker, with
 // panics caught.
 func (c *Cashier) call(ctx context.Context, op string, do func(context.Context) error) (err error) {
@@ -194,13 +229,20 @@ func (c *Cashier) call(ctx context.Context, op string, do func(context.Context) 
 	default:
 		return fmt.Errorf("%w: %w", wallets.ErrUnavailable, ErrBusy)
 	}
-	c.calls.Add(1)
+	if !c.enter() {
+		<-c.slots
+		return fmt.Errorf("%w: %w", wallets.ErrUnavailable, ErrClosed)
+	}
 	defer func() { <-c.slots; c.calls.Done() }()
 
 	ctx, cancel := context.WithTimeout(ctx, c.env.timeout())
 	defer cancel()
 	begin := time.Now()
-	_, err = c.breaker.Execute(func() (_ struct{}, err error) {
+	breaker := c.breaker
+	if op == opLookup {
+		breaker = c.asker
+	}
+	_, err = breaker.Execute(func() (_ struct{}, err error) {
 		defer func() {
 			if what := recover(); what != nil {
 				err = fmt.Errorf("%w: %w", wallets.ErrUnavailable, ErrPanic)

@@ -291,3 +291,55 @@ func TestPanicIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestLookupsLeaveRoomForInvoices(t *testing.T) {
+	c, w, _ := newToy(t)
+	release := make(chan struct{})
+	w.Wallet = slowLookups{w.Wallet, release}
+	var busy atomic.Int64
+	var wg sync.WaitGroup
+	for i := range maxLookups + 20 {
+		wg.Go(func() {
+			if _, err := c.Standing(t.Context(), lntypes.Hash{byte(i), 1}); errors.Is(err, ErrBusy) {
+				busy.Add(1)
+			}
+		})
+	}
+	for busy.Load() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := c.Invoice(t.Context(), request); err != nil {
+		t.Error("clients that poll keep others from paying:", err)
+	}
+	close(release)
+	wg.Wait()
+}
+
+type slowLookups struct {
+	wallets.Wallet
+	release chan struct{}
+}
+
+func (w slowLookups) LookupInvoice(ctx context.Context, hash lntypes.Hash) (*wallets.Status, error) {
+	<-w.release
+	return w.Wallet.LookupInvoice(ctx, hash)
+}
+
+func TestFailingLookupsDoNotStopTheSale(t *testing.T) {
+	c, w, _ := newToy(t)
+	w.Wallet = failingLookups{w.Wallet}
+	for i := range 3 * tripAfter {
+		if _, err := c.Standing(t.Context(), lntypes.Hash{byte(i), 2}); err == nil {
+			t.Fatal("no error")
+		}
+	}
+	if _, err := c.Invoice(t.Context(), request); err != nil {
+		t.Error("look-ups that fail stop the sale:", err)
+	}
+}
+
+type failingLookups struct{ wallets.Wallet }
+
+func (failingLookups) LookupInvoice(context.Context, lntypes.Hash) (*wallets.Status, error) {
+	return nil, errors.New("down")
+}

@@ -16,7 +16,7 @@ import (
 // until it is paid or expires, so that it can be offered again to the client that has it.
 func (c *Cashier) Invoice(ctx context.Context, req wallets.InvoiceRequest) (*wallets.Invoice, error) {
 	var inv *wallets.Invoice
-	err := c.call(ctx, "create_invoice", func(ctx context.Context) (err error) {
+	err := c.call(ctx, opCreate, func(ctx context.Context) (err error) {
 		inv, err = c.wallet.CreateInvoice(ctx, req)
 		if err == nil && inv == nil {
 			err = fmt.Errorf("%w: no invoice and no error", wallets.ErrBadAnswer)

@@ -38,7 +38,7 @@ func (m member) LookupInvoice(ctx context.Context, hash lntypes.Hash) (*wallets.
 		return &wallets.Status{State: wallets.StateSettled}, nil
 	}
 	var status *wallets.Status
-	err := m.cashier.call(ctx, "lookup_invoice", func(ctx context.Context) (err error) {
+	err := m.cashier.call(ctx, opLookup, func(ctx context.Context) (err error) {
 		status, err = m.cashier.wallet.LookupInvoice(ctx, hash)
 		if err == nil && status == nil {
 			err = wallets.ErrBadAnswer

@@ -3,6 +3,7 @@ package cashier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lightningnetwork/lnd/lntypes"
@@ -64,8 +65,14 @@ func (c *Cashier) Settle(hash lntypes.Hash) {
 }
 
 func (c *Cashier) lookUp(ctx context.Context, hash lntypes.Hash) (Standing, error) {
+	select {
+	case c.lookups <- struct{}{}:
+		defer func() { <-c.lookups }()
+	default:
+		return Standing{}, fmt.Errorf("%w: %w", wallets.ErrUnavailable, ErrBusy)
+	}
 	var status *wallets.Status
-	err := c.call(ctx, "lookup_invoice", func(ctx context.Context) (err error) {
+	err := c.call(ctx, opLookup, func(ctx context.Context) (err error) {
 		status, err = c.wallet.LookupInvoice(ctx, hash)
 		if err == nil && status == nil {
 			err = wallets.ErrBadAnswer

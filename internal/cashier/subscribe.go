@@ -75,9 +75,10 @@ func (c *Cashier) subscribeOnce(s wallets.Subscriber, p *place) (err error) {
 type place struct {
 	cashier *Cashier
 
-	mu     sync.Mutex
-	cursor string
-	saved  string
+	mu      sync.Mutex
+	cursor  string
+	saved   string
+	failing bool // so that a storage that stays away is told once
 }
 
 func (p *place) get() string {
@@ -131,11 +132,15 @@ func (p *place) Save(ctx context.Context) {
 	if !moved {
 		return
 	}
-	if err := p.cashier.env.Store(ctx, cursorName, []byte(cursor)); err != nil {
-		p.cashier.env.Logger().Warn("place in the settlements is not saved", zap.Error(err))
-		return
-	}
+	err := p.cashier.env.Store(ctx, cursorName, []byte(cursor))
 	p.mu.Lock()
-	p.saved = cursor
+	told := p.failing
+	p.failing = err != nil
+	if err == nil {
+		p.saved = cursor
+	}
 	p.mu.Unlock()
+	if err != nil && !told {
+		p.cashier.env.Logger().Warn("place in the settlements is not saved", zap.Error(err))
+	}
 }

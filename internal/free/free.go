@@ -43,6 +43,7 @@ type Counter struct {
 	order   *list.List // most recently seen first
 	changed map[key]bool
 	others  map[string]map[key]count // what other instances counted, by instance
+	window  time.Duration            // the longest that was asked for
 }
 
 // count is what was counted since a time.
@@ -69,6 +70,7 @@ func (c *Counter) Take(name string, a Allowance, now time.Time) Standing {
 	k := key(sum[:len(key{})])
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.window = max(c.window, a.Window)
 	own := c.client(k, a, now)
 	taken := own.n + c.elsewhere(k, a, now)
 	standing := Standing{Limit: a.Requests, Reset: own.since.Add(a.Window).Sub(now)}
@@ -111,6 +113,12 @@ func (c *Counter) elsewhere(k key, a Allowance, now time.Time) (n int) {
 		}
 	}
 	return n
+}
+
+func (c *Counter) longestWindow() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.window
 }
 
 // Len is the number of clients that are remembered.

@@ -1,6 +1,8 @@
 package free
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -67,15 +69,70 @@ func TestInstancesShare(t *testing.T) {
 	if s := b.Take("alice", daily, start); s.Allowed {
 		t.Fatalf("fourth request, on the other instance: %+v", s)
 	}
-	if err := Withdraw(t.Context(), storage, "a", "svc"); err != nil {
+}
+
+func TestInstancesThatEndedAreCleanedUp(t *testing.T) {
+	storage := &certmagic.FileStorage{Path: t.TempDir()}
+	share := func(c *Counter, instance string, now time.Time) {
+		if err := c.Share(t.Context(), storage, instance, "svc", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range maxInstances + 10 { // as many starts of a server
+		c := New(10)
+		c.Take("alice", daily, start)
+		share(c, fmt.Sprint("old", i), start)
+	}
+	later := start.Add(72 * time.Hour)
+	a, b := New(10), New(10)
+	a.Take("bob", daily, later)
+	b.Take("bob", daily, later)
+	for range 2 {
+		share(a, "a", later)
+		share(b, "b", later)
+	}
+	if names, err := storage.List(t.Context(), folder+"/svc", false); err != nil || len(names) != 2 {
+		t.Errorf("%d objects, %v", len(names), err)
+	}
+	a.Take("bob", daily, later)
+	share(a, "a", later)
+	share(b, "b", later)
+	if s := b.Take("bob", daily, later); s.Allowed {
+		t.Error("instances that live are not heard:", s)
+	}
+}
+
+// failingStorage fails to store once.
+type failingStorage struct {
+	certmagic.FileStorage
+	failed bool
+}
+
+func (s *failingStorage) Store(ctx context.Context, key string, value []byte) error {
+	if !s.failed {
+		s.failed = true
+		return errors.New("full")
+	}
+	return s.FileStorage.Store(ctx, key, value)
+}
+
+func TestWhatCouldNotBeToldIsToldLater(t *testing.T) {
+	storage := &failingStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+	a, b := New(10), New(10)
+	for range 3 {
+		a.Take("alice", daily, start)
+	}
+	if err := a.Share(t.Context(), storage, "a", "svc", start); err == nil {
+		t.Fatal("no error")
+	}
+	if err := a.Share(t.Context(), storage, "a", "svc", start); err != nil {
 		t.Fatal(err)
 	}
-	if err := Withdraw(t.Context(), storage, "", ""); err != nil {
+	if err := b.Share(t.Context(), storage, "b", "svc", start); err != nil {
 		t.Fatal(err)
 	}
-	share()
-	if s := b.Take("alice", daily, start); !s.Allowed {
-		t.Fatalf("after the other instance is gone: %+v", s)
+	if s := b.Take("alice", daily, start); s.Allowed {
+		t.Errorf("the other instance does not know: %+v", s)
 	}
 }
 

@@ -24,6 +24,9 @@ const (
 	// maxInstances bounds how many others are listened to.
 	maxInstances = 64
 	entrySize    = len(key{}) + 4 + 8
+	// staleMargin is how long after twice the window an object that nobody changes is deleted. A
+	// living instance writes it again.
+	staleMargin = time.Hour
 )
 
 // Share writes what this instance counted, if anything changed, and reads what the others did.
@@ -32,6 +35,9 @@ func (c *Counter) Share(ctx context.Context, storage certmagic.Storage, instance
 	own := path.Join(folder, service, instance+suffix)
 	if data := c.encode(); data != nil {
 		if err := storage.Store(ctx, own, data); err != nil {
+			c.mu.Lock()
+			c.changed[key{}] = true // not told yet
+			c.mu.Unlock()
 			return fmt.Errorf("telling other instances of free requests: %w", err)
 		}
 	}
@@ -39,9 +45,10 @@ func (c *Counter) Share(ctx context.Context, storage certmagic.Storage, instance
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("listing other instances' free requests: %w", err)
 	}
+	window := c.longestWindow()
 	others := make(map[string]map[key]count)
 	for _, name := range names {
-		if name == own || !strings.HasSuffix(name, suffix) || len(others) == maxInstances {
+		if name == own || !strings.HasSuffix(name, suffix) || path.Dir(name) != path.Dir(own) || len(others) == maxInstances {
 			continue
 		}
 		data, err := storage.Load(ctx, name)
@@ -51,7 +58,15 @@ func (c *Counter) Share(ctx context.Context, storage certmagic.Storage, instance
 		if err != nil {
 			return fmt.Errorf("reading other instances' free requests: %w", err)
 		}
-		others[name] = decode(data, now)
+		counts := decode(data, now)
+		if window == 0 || now.Sub(newest(counts)) < 2*window+staleMargin {
+			others[name] = counts
+			continue
+		}
+		// Each start of a server is an instance of its own, and those that ended leave theirs.
+		if err := storage.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing an old instance's free requests: %w", err)
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,17 +74,14 @@ func (c *Counter) Share(ctx context.Context, storage certmagic.Storage, instance
 	return nil
 }
 
-// Withdraw removes what this instance told. Others stop counting it; the clients of the window
-// begin anew.
-func Withdraw(ctx context.Context, storage certmagic.Storage, instance, service string) error {
-	if instance == "" || service == "" {
-		return nil // never a folder: deleting one may take everything below it
+// newest is when the last of the windows began.
+func newest(counts map[key]count) (at time.Time) {
+	for _, n := range counts {
+		if n.since.After(at) {
+			at = n.since
+		}
 	}
-	err := storage.Delete(ctx, path.Join(folder, service, instance+suffix))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return at
 }
 
 // encode writes the counts, or returns nil if none changed since.

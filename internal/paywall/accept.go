@@ -47,6 +47,13 @@ func Accepted(lines []string) Kind {
 	return best(weight)
 }
 
+// Navigates tells whether the request is a browser's that opens a page for a person: one that wants
+// HTML and, where it says so (the Fetch Metadata specification), navigates a window.
+func Navigates(r *http.Request) bool {
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	return Accepted(r.Header["Accept"]) == HTML && (mode == "" || mode == "navigate") && (dest == "" || dest == "document")
+}
+
 func kindOf(mediaType string) (Kind, bool) {
 	switch {
 	case mediaType == "text/html", mediaType == "application/xhtml+xml":

@@ -35,17 +35,19 @@ func IsPreflight(r *http.Request) bool {
 }
 
 // PreflightWriter lets an upstream answer a preflight without giving anything away: of its
-// answer only status and headers get through, and where it does not allow the request, the
-// answer is ours and allows it.
+// answer only the headers that preflights are about get through, since many upstreams answer
+// OPTIONS as they answer GET. Where it does not allow the request, the answer is ours and allows
+// it.
 type PreflightWriter struct {
 	http.ResponseWriter
-	r     *http.Request
-	wrote bool
+	r      *http.Request
+	before http.Header // what others had set before the upstream
+	wrote  bool
 }
 
 // NewPreflightWriter wraps the writer of a preflight's answer.
 func NewPreflightWriter(w http.ResponseWriter, r *http.Request) *PreflightWriter {
-	return &PreflightWriter{ResponseWriter: w, r: r}
+	return &PreflightWriter{ResponseWriter: w, r: r, before: w.Header().Clone()}
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -55,9 +57,16 @@ func (w *PreflightWriter) WriteHeader(status int) {
 	}
 	w.wrote = true
 	h := w.Header()
-	h.Del("Content-Length")
-	h.Del("Content-Type")
-	h.Del("Transfer-Encoding")
+	for name := range h {
+		if name == "Vary" || name == "Allow" || strings.HasPrefix(name, "Access-Control-") {
+			continue
+		}
+		if values, ok := w.before[name]; ok {
+			h[name] = values
+		} else {
+			delete(h, name)
+		}
+	}
 	if status >= 300 || h.Get("Access-Control-Allow-Origin") == "" {
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Allow-Methods", w.r.Header.Get("Access-Control-Request-Method"))

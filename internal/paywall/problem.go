@@ -14,7 +14,7 @@ import (
 
 // Problem is an answer of the gate in place of the upstream's.
 type Problem struct {
-	// Status is the HTTP status: 402, 429 or 503.
+	// Status is the HTTP status: 402, 429 or 503; for receipts also 401, 404 or 405.
 	Status int
 	// Code is stable and made for programs, such as "payment_required" or "token_expired".
 	Code string
@@ -28,6 +28,8 @@ type Problem struct {
 	RetryAfter time.Duration
 	// Offer is what can be paid; nil where nothing can.
 	Offer *Offer
+	// Look is how the page for browsers looks; nil is the built-in look.
+	Look *Look
 }
 
 // Offer is what the client gets for a payment.
@@ -50,6 +52,10 @@ type Offer struct {
 	Uses, Bytes uint64
 	// NotMoney is set for a wallet whose invoices cost nothing.
 	NotMoney bool
+	// Subject says to people what is sold, such as "example.com".
+	Subject string
+	// Checkout is set for a browser that can go on by itself after the payment.
+	Checkout *Checkout
 }
 
 // Write answers a request: headers that are common to all answers, then the body in the form
@@ -65,7 +71,7 @@ func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
 	var body []byte
 	switch Accepted(r.Header["Accept"]) {
 	case HTML:
-		contentType, body = "text/html; charset=utf-8", htmlBody(w.Header(), p)
+		contentType, body = "text/html; charset=utf-8", htmlBody(w.Header(), r, p)
 	case Text:
 		contentType, body = "text/plain; charset=utf-8", textBody(p)
 	default:

@@ -1,0 +1,5 @@
+//go:build race
+
+package caddyl402
+
+func init() { raceDetector = true }
