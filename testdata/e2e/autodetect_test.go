@@ -97,7 +97,13 @@ func passesSoon(t *testing.T, gw *gateway.Gateway, up *upstream.Server, token cl
 // challengeSoon waits until the gateway makes invoices again.
 func challengeSoon(t *testing.T, gw *gateway.Gateway) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	challengeWithin(t, gw, 30*time.Second)
+}
+
+// challengeWithin is challengeSoon for a wallet that takes its time to connect.
+func challengeWithin(t *testing.T, gw *gateway.Gateway, limit time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	err := proc.Poll(ctx, "the gateway to make invoices", func() error {
 		if resp := gw.Get(t, "/premium/a"); resp.StatusCode != http.StatusPaymentRequired {

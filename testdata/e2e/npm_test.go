@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
 // TestDeployedClients lets clients from npm that were not written for this gateway buy something
 // over real Lightning and use it twice.
 func TestDeployedClients(t *testing.T) {
-	dir := installClients(t)
+	dir := npm(t)
 	for _, args := range [][]string{
 		{"lightning-tools.mjs", "l402"},
 		{"lightning-tools.mjs", "any"},
@@ -23,9 +22,7 @@ func TestDeployedClients(t *testing.T) {
 			net, gw, up := lndShop(t)
 			cmd := exec.CommandContext(t.Context(), "node", append(args, gw.Base+"/premium/a")...)
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(),
-				fmt.Sprintf("LND_REST=https://127.0.0.1:%d", net.Alice.RESTPort),
-				"LND_CERT="+net.Alice.CertFile(), "LND_MACAROON="+net.Alice.AdminMacaroon())
+			cmd.Env = append(os.Environ(), lndREST(net.Alice, net.Alice.AdminMacaroon())...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			out, err := cmd.Output()
@@ -59,27 +56,4 @@ func TestDeployedClients(t *testing.T) {
 			}
 		})
 	}
-}
-
-// installClients installs the pinned clients into a folder that goes away.
-func installClients(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	files, err := filepath.Glob("npm/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range append(files, "npm/.npmrc") {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			continue // a folder, such as an installation by hand
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := command(dir, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
-		t.Fatalf("installing the clients: %v", err)
-	}
-	return dir
 }

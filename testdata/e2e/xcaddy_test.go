@@ -1,13 +1,15 @@
 package e2e
 
 import (
-	"bytes"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-l402/caddy-l402/testdata/e2e/gateway"
@@ -21,22 +23,9 @@ const modulePath = "github.com/caddy-l402/caddy-l402"
 // go.mod, which xcaddy would ignore, or a dependency that only resolves inside this repository
 // shows here.
 func TestXcaddy(t *testing.T) {
-	root, err := filepath.Abs(repository)
-	if err != nil {
+	out := filepath.Join(t.TempDir(), "caddy")
+	if err := xcaddyBuild(out); err != nil {
 		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	xcaddy, out := filepath.Join(dir, "xcaddy"), filepath.Join(dir, "caddy")
-	if err := command(".", "go", "build", "-buildvcs=false", "-o", xcaddy, "github.com/caddyserver/xcaddy/cmd/xcaddy"); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), xcaddy, "build", caddyVersion(t, root), "--with", modulePath+"="+root, "--output", out)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOPROXY="+unpublished(t), "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("building with xcaddy: %v\n%s", err, log.String())
 	}
 	info, err := os.Stat(out)
 	if err != nil {
@@ -50,42 +39,79 @@ func TestXcaddy(t *testing.T) {
 	gw.Buy(t, gw.Sandbox(), "/premium/a")
 }
 
+// xcaddyProgram builds xcaddy itself.
+var xcaddyProgram = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(scratch, "xcaddy")
+	return program, command(".", "go", "build", "-buildvcs=false", "-o", program, "github.com/caddyserver/xcaddy/cmd/xcaddy")
+})
+
+// xcaddyBuild builds Caddy with this repository's module and others, each "path@version".
+func xcaddyBuild(out string, others ...string) error {
+	root, err := filepath.Abs(repository)
+	if err != nil {
+		return err
+	}
+	version, err := caddyVersion(root)
+	if err != nil {
+		return err
+	}
+	xcaddy, err := xcaddyProgram()
+	if err != nil {
+		return err
+	}
+	proxy, err := unpublished()
+	if err != nil {
+		return err
+	}
+	defer proxy.Close()
+	args := []string{"build", version, "--with", modulePath + "=" + root, "--output", out}
+	for _, other := range others {
+		args = append(args, "--with", other)
+	}
+	dir, err := os.MkdirTemp(scratch, "xcaddy-")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(xcaddy, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOPROXY="+proxy.URL, "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off")
+	if log, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building with xcaddy: %w\n%s", err, log)
+	}
+	return nil
+}
+
 // unpublished is a module proxy that knows no version of this module, whatever was published of
 // it, and sends the go command to the usual proxy for everything else. What xcaddy builds is then
 // what lies here.
-func unpublished(t *testing.T) string {
-	t.Helper()
+func unpublished() (*httptest.Server, error) {
 	list, err := exec.Command("go", "env", "GOPROXY").Output()
 	if err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("asking for GOPROXY: %w", err)
 	}
 	usual, _, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(string(list), "|", ",")), ",")
 	if !strings.HasPrefix(usual, "http") {
-		t.Fatalf("GOPROXY %q does not begin with a proxy's URL", list)
+		return nil, fmt.Errorf("GOPROXY %q does not begin with a proxy's URL", list)
 	}
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/"+modulePath+"/@") {
 			http.NotFound(w, r)
 			return
 		}
 		http.Redirect(w, r, strings.TrimSuffix(usual, "/")+r.URL.EscapedPath(), http.StatusFound)
-	}))
-	t.Cleanup(proxy.Close)
-	return proxy.URL
+	})), nil
 }
 
 // caddyVersion reads the version of Caddy that go.mod requires.
-func caddyVersion(t *testing.T, root string) string {
-	t.Helper()
+func caddyVersion(root string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for line := range strings.Lines(string(b)) {
 		if fields := strings.Fields(line); len(fields) >= 2 && fields[0] == "github.com/caddyserver/caddy/v2" {
-			return fields[1]
+			return fields[1], nil
 		}
 	}
-	t.Fatal("go.mod does not require Caddy")
-	return ""
+	return "", errors.New("go.mod does not require Caddy")
 }

@@ -31,6 +31,9 @@ type Options struct {
 	// Storage is the storage folder; empty is one of the gateway's own. Two gateways with the
 	// same folder share keys.
 	Storage string
+	// StorageModule is another storage module in Caddyfile form, such as "redis { … }"; Storage
+	// is not used then.
+	StorageModule string
 	// Level is the log level; empty is DEBUG.
 	Level string
 	// Env is added to the environment.
@@ -80,7 +83,7 @@ func Start(t testing.TB, o Options) *Gateway {
 func (g *Gateway) Caddyfile() string {
 	return fmt.Sprintf(`{
 	admin 127.0.0.1:%d
-	storage file_system %s
+	storage %s
 	auto_https off
 	persist_config off
 	log {
@@ -94,7 +97,7 @@ http://:%d {
 %s
 }
 %s
-`, g.admin, strconv.Quote(g.Options.Storage), cmp.Or(g.Options.Level, "DEBUG"), indent(g.Options.Global), g.Port, indent(g.Options.Site), g.Options.More)
+`, g.admin, cmp.Or(g.Options.StorageModule, "file_system "+strconv.Quote(g.Options.Storage)), cmp.Or(g.Options.Level, "DEBUG"), indent(g.Options.Global), g.Port, indent(g.Options.Site), g.Options.More)
 }
 
 func indent(s string) string {

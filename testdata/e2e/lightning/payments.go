@@ -111,11 +111,14 @@ func (n *Node) Invoices(ctx context.Context) (int, error) {
 
 // AddInvoice makes an invoice over whole satoshis and returns its text and payment hash in hex.
 func (n *Node) AddInvoice(ctx context.Context, sat int64, memo string) (request, hash string, err error) {
+	return n.addInvoice(ctx, map[string]any{"value": strconv.FormatInt(sat, 10), "memo": memo, "expiry": "600"})
+}
+
+func (n *Node) addInvoice(ctx context.Context, in map[string]any) (request, hash string, err error) {
 	var w struct {
 		Request string `json:"payment_request"`
 		Hash    string `json:"r_hash"`
 	}
-	in := map[string]any{"value": strconv.FormatInt(sat, 10), "memo": memo, "expiry": "600"}
 	if err := n.do(ctx, http.MethodPost, "/v1/invoices", in, &w); err != nil {
 		return "", "", err
 	}
@@ -124,4 +127,13 @@ func (n *Node) AddInvoice(ctx context.Context, sat int64, memo string) (request,
 		return "", "", fmt.Errorf("reading an invoice's payment hash: %w", err)
 	}
 	return w.Request, hex.EncodeToString(raw), nil
+}
+
+// AddInvoiceFor makes an invoice over millisatoshis whose description is known by its SHA-256 alone,
+// as LNURL-pay wants it, and returns its text and payment hash in hex.
+func (n *Node) AddInvoiceFor(ctx context.Context, msat int64, description [32]byte) (request, hash string, err error) {
+	return n.addInvoice(ctx, map[string]any{
+		"value_msat": strconv.FormatInt(msat, 10), "expiry": "600",
+		"description_hash": base64.StdEncoding.EncodeToString(description[:]),
+	})
 }

@@ -1,4 +1,4 @@
-// Package relay is a wire between two programs that a test can cut and mend.
+// Package relay is a wire between two programs that a test can cut and mend, and that may be long.
 package relay
 
 import (
@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Relay carries TCP connections from Addr to a target.
@@ -14,6 +15,7 @@ type Relay struct {
 	Addr string
 
 	target string
+	delay  time.Duration
 	mu     sync.Mutex
 	cut    bool
 	conns  map[net.Conn]struct{}
@@ -22,11 +24,18 @@ type Relay struct {
 // Start runs a relay until the test ends.
 func Start(t testing.TB, target string) *Relay {
 	t.Helper()
+	return StartSlow(t, target, 0)
+}
+
+// StartSlow runs a relay over which an answer comes so much later than without it. What follows on
+// each other stays as close as it was: the wire is long and not narrow.
+func StartSlow(t testing.TB, target string, roundTrip time.Duration) *Relay {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Relay{Addr: l.Addr().String(), target: target, conns: map[net.Conn]struct{}{}}
+	r := &Relay{Addr: l.Addr().String(), target: target, delay: roundTrip / 2, conns: map[net.Conn]struct{}{}}
 	var running sync.WaitGroup
 	// Owned by the test; ends when the listener closes.
 	running.Go(func() {
@@ -94,11 +103,48 @@ func (r *Relay) carry(from net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
 		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
+			r.pump(way[0], way[1])
 			// The other direction has nothing more to say either.
 			from.Close()
 			to.Close()
 		})
 	}
 	both.Wait()
+}
+
+// pump carries one direction until either side closes.
+func (r *Relay) pump(to io.Writer, from io.Reader) {
+	if r.delay == 0 {
+		_, _ = io.Copy(to, from)
+		return
+	}
+	type piece struct {
+		bytes []byte
+		due   time.Time
+	}
+	wire := make(chan piece, 4096)
+	var writing sync.WaitGroup
+	// Ends with what was read.
+	writing.Go(func() {
+		for p := range wire {
+			time.Sleep(time.Until(p.due))
+			if _, err := to.Write(p.bytes); err != nil {
+				break
+			}
+		}
+		for range wire { // what is left has nowhere to go
+		}
+	})
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			wire <- piece{append([]byte(nil), buf[:n]...), time.Now().Add(r.delay)}
+		}
+		if err != nil {
+			break
+		}
+	}
+	close(wire)
+	writing.Wait()
 }
