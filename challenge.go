@@ -61,6 +61,7 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to payee, macaro
 		}
 		w.Header().Add("WWW-Authenticate", line)
 	}
+	h.announce(w, r)
 	token := encodeToken(macaroon)
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
 		Service: h.Service, Tier: h.Tier,

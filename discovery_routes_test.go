@@ -1,0 +1,101 @@
+package caddyl402
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// manifest is the part of the manifest that the tests look at.
+type manifestDoc struct {
+	Version  string
+	Services []struct {
+		Name      string
+		Resources []struct {
+			Path    string
+			Pricing struct {
+				Model     string
+				PriceMsat uint64 `json:"price_msat"`
+			}
+		}
+	}
+}
+
+func TestRoutesDescribeThemselves(t *testing.T) {
+	s := serve(t, "wallet play sandbox", `
+	l402 /premium/* 10 sat {
+		title "Premium"
+		description "All that is good"
+	}
+	l402 /secret/* 20 sat {
+		hidden
+	}
+	test_upstream`)
+	a := s.want(200, "GET", "/.well-known/l402.json", "Origin", "https://agent.test")
+	var doc manifestDoc
+	if err := json.Unmarshal([]byte(a.body), &doc); err != nil {
+		t.Fatal(err, a.body)
+	}
+	if len(doc.Services) != 1 || doc.Services[0].Name != "premium" || len(doc.Services[0].Resources) == 0 ||
+		doc.Services[0].Resources[0].Pricing.PriceMsat != 10_000 || doc.Services[0].Resources[0].Path != "/premium/*" {
+		t.Error(a.body)
+	}
+	if strings.Contains(a.body, "secret") {
+		t.Error("a hidden route is shown:", a.body)
+	}
+	if a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("ETag") == "" {
+		t.Error(a.Header)
+	}
+	s.want(304, "GET", "/.well-known/l402.json", "If-None-Match", a.Header.Get("ETag"))
+	if head := s.want(200, "HEAD", "/.well-known/l402.json"); head.body != "" {
+		t.Error("HEAD has a body")
+	}
+	services := s.want(200, "GET", "/.well-known/l402-services")
+	if !json.Valid([]byte(services.body)) || !strings.Contains(services.body, `"routes"`) ||
+		!strings.Contains(services.body, `"services"`) || strings.Contains(services.body, "secret") {
+		t.Error(services.body)
+	}
+	if link := s.want(402, "GET", "/premium/x").Header.Get("Link"); !strings.Contains(link, `rel="l402-manifest"`) {
+		t.Errorf("the challenge does not point to the manifest: %q", link)
+	}
+	s.want(402, "GET", "/secret/x")
+}
+
+func TestManifestOff(t *testing.T) {
+	s := serve(t, "wallet play sandbox", "l402 10 sat {\n\tmanifest off\n\texempt none\n}\ntest_upstream")
+	s.want(402, "GET", "/.well-known/l402.json")
+	if link := s.want(402, "GET", "/x").Header.Get("Link"); strings.Contains(link, "l402-manifest") {
+		t.Error(link)
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	s := serve(t, "wallet play sandbox", "l402_manifest {\n\tprovider_name Shop\n\topenapi /openapi.json\n\tllms /llms.txt\n}\nl402 /premium/* 10 sat\ntest_upstream")
+	a := s.want(200, "GET", "/openapi.json")
+	var doc struct {
+		OpenAPI string
+		Paths   map[string]any
+	}
+	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") || len(doc.Paths) == 0 {
+		t.Error(err, a.body)
+	}
+	if !strings.Contains(a.body, "x-payment-info") {
+		t.Error("no price in", a.body)
+	}
+	if text := s.want(200, "GET", "/llms.txt"); !strings.Contains(text.body, "10 sat") {
+		t.Error(text.body)
+	}
+}
+
+func TestManifestShowsOneHostAlone(t *testing.T) {
+	s := serve(t, "wallet play sandbox", gated)
+	config := strings.Replace(s.config("wallet play sandbox", "test_upstream"), "http://"+s.addr+", ", "", 1) +
+		"http://" + s.addr + " {\n\tbind 127.0.0.1\n\t" + gated + "\n}\n"
+	s.reload(config)
+	if a := s.do("GET", "/.well-known/l402.json", "Host", "other.test:"+s.addr[strings.LastIndexByte(s.addr, ':')+1:]); strings.Contains(a.body, "premium") {
+		t.Error("another host's routes are shown:", a.body)
+	}
+	if a := s.want(200, "GET", "/.well-known/l402.json"); !strings.Contains(a.body, "premium") {
+		t.Error(a.body)
+	}
+}
