@@ -22,7 +22,6 @@ type incarnation struct {
 	name     string
 	segments atomic.Uint64 // number of the last segment
 	claims   atomic.Uint32 // number of the last claim
-	others   atomic.Uint64 // number of the last of other objects
 
 	// lease is when the last beat that was stored began, or nil.
 	lease atomic.Pointer[time.Time]

@@ -35,7 +35,8 @@ type Behavior struct {
 	// looks like a missing folder: as certmagic.FileStorage does it, with the path of the object,
 	// or, every other time, without telling.
 	ListVanishes int
-	// FailEvery fails every n-th call of any kind.
+	// FailEvery fails every n-th call of any kind, one more or less: at a steady count, callers
+	// that take turns would meet it in step, and one of them at each try.
 	FailEvery int
 	// ApplyThenFail makes FailEvery's writes happen although they return an error.
 	ApplyThenFail bool
@@ -58,7 +59,8 @@ type Memory struct {
 	mu         sync.Mutex
 	objects    map[string][]byte
 	locks      map[string]chan struct{}
-	calls      atomic.Int64
+	untilFault int
+	faults     int
 	lists      atomic.Int64
 	violations []string
 	stores     atomic.Int64
@@ -117,14 +119,25 @@ func (m *Memory) Change(key string, edit func([]byte) []byte) {
 }
 
 func (m *Memory) fails(ctx context.Context) error {
-	n := m.calls.Add(1)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if m.Down.Load() || m.Behavior.FailEvery > 0 && n%int64(m.Behavior.FailEvery) == 0 {
+	if m.Down.Load() || m.Behavior.FailEvery > 0 && m.turn() {
 		return ErrInjected
 	}
 	return nil
+}
+
+// turn counts a call and tells whether it is one that fails.
+func (m *Memory) turn() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.untilFault--; m.untilFault > 0 {
+		return false
+	}
+	m.faults++
+	m.untilFault = max(m.Behavior.FailEvery+[...]int{0, 1, -1, 1}[m.faults%4], 2)
+	return true
 }
 
 func (m *Memory) write(ctx context.Context, apply func()) error {
