@@ -37,6 +37,9 @@ func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to payee) {
 // settledByUse notes the payment of a token that was shown for the first time. On all further
 // requests it is one look into memory.
 func (h *Handler) settledByUse(g *l402.Grant, to payee) {
+	if shown.first(g.PaymentHash) {
+		metrics.firstUse(h.Service)
+	}
 	book := h.app.books.Ledger()
 	if book == nil || book.Settled(g.PaymentHash) {
 		return
@@ -52,7 +55,6 @@ func (h *Handler) settledByUse(g *l402.Grant, to payee) {
 		}
 	}
 	h.app.record(book, sale)
-	metrics.firstUse(h.Service)
 }
 
 // settled is told of each payment that a wallet reports, perhaps more than once.

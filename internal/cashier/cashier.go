@@ -68,6 +68,7 @@ type Cashier struct {
 	asking  singleflight.Group
 
 	given   wallets.Duplicates
+	lied    atomic.Bool // the last invoice was not the one that was asked for
 	pending *lru.Cache[lntypes.Hash, *wallets.Invoice]
 	settled *lru.Cache[lntypes.Hash, struct{}]
 	recent  *lru.Cache[lntypes.Hash, answer]
@@ -257,6 +258,10 @@ func (c *Cashier) call(ctx context.Context, op string, do func(context.Context) 
 		return struct{}{}, err
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		if c.lied.Load() {
+			// A wallet that is left alone for its lies is not one that is away.
+			return fmt.Errorf("%w: %w: %w", wallets.ErrUnavailable, ErrBroken, wallets.ErrBadInvoice)
+		}
 		return fmt.Errorf("%w: %w", wallets.ErrUnavailable, ErrBroken)
 	}
 	c.env.called(op, time.Since(begin), err)

@@ -26,8 +26,11 @@ func (c *Cashier) Invoice(ctx context.Context, req wallets.InvoiceRequest) (*wal
 		}
 		return c.Check(req, inv)
 	})
+	if !errors.Is(err, ErrBroken) && !errors.Is(err, ErrBusy) {
+		c.lied.Store(errors.Is(err, wallets.ErrBadInvoice))
+	}
 	if err != nil {
-		if errors.Is(err, wallets.ErrBadInvoice) {
+		if errors.Is(err, wallets.ErrBadInvoice) && !errors.Is(err, ErrBroken) {
 			c.env.Logger().Error("wallet gave an invoice that was not asked for; it is not shown to the client",
 				zap.Error(err))
 		}

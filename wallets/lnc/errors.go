@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"google.golang.org/grpc"
@@ -58,8 +59,9 @@ func explain(err error) string {
 // complaint holds the last thing that went wrong with the mailbox. The library tries again and
 // again on its own and tells nobody why. It is safe for concurrent use.
 type complaint struct {
-	mu   sync.Mutex
-	last string
+	mu    sync.Mutex
+	last  string
+	since time.Time // when it began, if there is one
 }
 
 func (c *complaint) note(ctx context.Context, err error) {
@@ -71,6 +73,9 @@ func (c *complaint) note(ctx context.Context, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.last == "" {
+		c.since = time.Now()
+	}
 	c.last = explain(err)
 }
 
@@ -78,6 +83,16 @@ func (c *complaint) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = ""
+}
+
+// lasts tells for how long the mailbox has failed without a word from the node in between.
+func (c *complaint) lasts() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == "" {
+		return 0
+	}
+	return time.Since(c.since)
 }
 
 // reason is what was noted last, or what to assume where nothing was.

@@ -93,7 +93,15 @@ func (d *dialer) dial(ctx context.Context, timeout time.Duration, local *btcec.P
 	if err != nil || ctx.Err() != nil {
 		return nil, errors.New(d.complaint.reason())
 	}
-	cleanup = func() { _ = raw.Close(); cancel(); post.wait(); _ = box.Close() }
+	cleanup = func() {
+		// While the mailbox is away the library tries for ever to say goodbye.
+		enough := time.AfterFunc(farewell, cancel)
+		defer enough.Stop()
+		_ = raw.Close()
+		cancel()
+		post.wait()
+		_ = box.Close()
+	}
 	noise, _, err := mailbox.NewNoiseGrpcConn(data).ClientHandshake(ctx, "", raw)
 	if err != nil {
 		return nil, fmt.Errorf("shaking hands with the node: %s", clean(err.Error()))
@@ -112,7 +120,12 @@ func (d *dialer) dial(ctx context.Context, timeout time.Duration, local *btcec.P
 		return nil, err
 	}
 	closing := cleanup
-	cleanup = func() { _ = cc.Close(); closing() }
+	cleanup = func() {
+		enough := time.AfterFunc(farewell, cancel)
+		defer enough.Stop()
+		_ = cc.Close() // which closes what lies below, too
+		closing()
+	}
 	if err := ready(ctx, cc); err != nil {
 		return nil, err
 	}

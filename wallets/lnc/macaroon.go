@@ -23,7 +23,7 @@ func parseAuthData(data []byte) (*macaroon.Macaroon, error) {
 	}
 	if len(found) != 1 {
 		return nil, fmt.Errorf("%w: the session hands over %d macaroons instead of one: make a session of type "+
-			"\"custom\" or \"read-only\" with the rights of LND's invoice.macaroon", wallets.ErrUnauthorized, len(found))
+			"\"custom\" with the rights of LND's invoice.macaroon", wallets.ErrUnauthorized, len(found))
 	}
 	m, err := lnd.ParseMacaroon([]byte(found[0]))
 	if err != nil {

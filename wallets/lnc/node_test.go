@@ -192,6 +192,8 @@ func (l *mailListener) hangUp() {
 
 // Close implements net.Listener.
 func (l *mailListener) Close() error {
+	enough := time.AfterFunc(farewell, l.cancel) // while the mailbox is away it takes for ever
+	defer enough.Stop()
 	l.hangUp()
 	l.cancel()
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"sync"
+	"time"
 )
 
 const (
@@ -21,6 +22,8 @@ type pipe struct {
 	reader *bufio.Reader
 	lost   chan struct{}
 	lose   func()
+	// deadlines is for the library's setters, which are not safe for concurrent use.
+	deadlines sync.Mutex
 }
 
 func newPipe(conn net.Conn) *pipe {
@@ -53,6 +56,27 @@ func (p *pipe) Write(b []byte) (written int, err error) {
 		b = b[len(part):]
 	}
 	return written, nil
+}
+
+// SetDeadline implements net.Conn.
+func (p *pipe) SetDeadline(t time.Time) error {
+	p.deadlines.Lock()
+	defer p.deadlines.Unlock()
+	return p.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (p *pipe) SetReadDeadline(t time.Time) error {
+	p.deadlines.Lock()
+	defer p.deadlines.Unlock()
+	return p.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (p *pipe) SetWriteDeadline(t time.Time) error {
+	p.deadlines.Lock()
+	defer p.deadlines.Unlock()
+	return p.Conn.SetWriteDeadline(t)
 }
 
 // Close implements net.Conn.

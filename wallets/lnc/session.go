@@ -35,7 +35,10 @@ type session struct {
 	firstRetry, lastRetry time.Duration
 	// saveAgain is the pause between tries to store the pairing.
 	saveAgain time.Duration
-	jitter    func() float64
+	// giveUp is how long the mailbox may be away before the connection counts as lost. The
+	// library notices a silent node by itself, but waits for its mailbox for ever.
+	giveUp time.Duration
+	jitter func() float64
 
 	complaint complaint
 	pairings  pairings // used by run alone
@@ -63,6 +66,7 @@ func newSession(env wallets.Env, set settings) *session {
 		firstRetry:  250 * time.Millisecond,
 		lastRetry:   30 * time.Second,
 		saveAgain:   time.Minute,
+		giveUp:      10 * time.Second,
 		jitter:      rand.Float64,
 		pairings:    pairings{env: env},
 		ctx:         ctx, cancel: cancel,
@@ -156,16 +160,22 @@ func (s *session) connect(try int) (*link, error) {
 
 // stay waits until the connection is lost or the session closed.
 func (s *session) stay(l *link) {
-	tick := time.NewTicker(s.saveAgain)
-	defer tick.Stop()
+	save := time.NewTicker(s.saveAgain)
+	defer save.Stop()
+	look := time.NewTicker(s.giveUp / 8)
+	defer look.Stop()
 	for {
 		select {
 		case <-l.lost:
 			return
 		case <-s.ctx.Done():
 			return
-		case <-tick.C:
+		case <-save.C:
 			s.pairings.save(s.ctx)
+		case <-look.C:
+			if s.complaint.lasts() >= s.giveUp {
+				return
+			}
 		}
 	}
 }

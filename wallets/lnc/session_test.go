@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -376,86 +375,6 @@ func TestWhatTheSessionHandsOver(t *testing.T) {
 		if err != nil || !strings.Contains(strings.Join(got, ","), "invoices:write") ||
 			got[len(got)-1] != "only if ipaddr 127.0.0.1" {
 			t.Errorf("permissions %v, %v", got, err)
-		}
-	})
-}
-
-func TestMailboxRestarts(t *testing.T) {
-	p := newPeer(t, lndtest.InvoiceRights)
-	w := p.open(t, wallettest.NewEnv(t))
-	create(t, w)
-	p.mail.restart(t)
-	await(t, "works again", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		_, err := w.CreateInvoice(ctx, usual)
-		return err == nil
-	})
-}
-
-func TestMailboxLosesEverythingSilently(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the library to miss an answer")
-	}
-	p := newPeer(t, lndtest.InvoiceRights)
-	w := p.open(t, wallettest.NewEnv(t))
-	create(t, w)
-	w.session.mu.Lock()
-	l := w.session.link
-	w.session.mu.Unlock()
-	p.mail.setSilent(true)
-	select {
-	case <-l.lost:
-	case <-time.After(30 * time.Second):
-		t.Fatal("a dead connection is not noticed")
-	}
-	p.mail.setSilent(false)
-	await(t, "works again", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
-		defer cancel()
-		_, err := w.CreateInvoice(ctx, usual)
-		return err == nil
-	})
-}
-
-func TestClose(t *testing.T) {
-	p := newPeer(t, lndtest.InvoiceRights)
-	t.Run("never used", func(t *testing.T) {
-		w := p.open(t, wallettest.NewEnv(t))
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, err := w.CreateInvoice(t.Context(), usual); !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-		if n := p.mail.streams(); n != 1 { // the node's own
-			t.Errorf("%d streams to the mailbox", n)
-		}
-	})
-	t.Run("while connecting", func(t *testing.T) {
-		s := p.guest(t)
-		s.PairingPhrase = strings.Repeat("zoo ", 10)
-		if err := s.Provision(caddy.Context{}); err != nil {
-			t.Fatal(err)
-		}
-		w, err := s.Open(wallettest.NewEnv(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan error, 1)
-		go func() { // ends by Close
-			done <- w.(wallets.Subscriber).SubscribeSettlements(t.Context(), "", func(wallets.Settlement) {})
-		}()
-		time.Sleep(300 * time.Millisecond)
-		began := time.Now()
-		if err := w.(*Wallet).Close(); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took > 6*time.Second {
-			t.Errorf("closing took %s", took)
-		}
-		if err := <-done; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the subscription ended with %v", err)
 		}
 	})
 }
