@@ -37,6 +37,12 @@ The wallet that pays:
   lnd:<host:port>?macaroon=<file>&tls_cert=<file>[&network=regtest]
                               an LND node; the macaroon must allow to pay
                               (offchain:write and offchain:read)
+  cln:/path/lightning-rpc     Core Lightning, by its socket, or by https:
+  cln:https://<host:port>?rune_file=<file>
+  phoenixd:<address>?password_file=<file>
+  eclair:<address>?password_file=<file>
+  lnbits:<address>?key_file=<file>
+  nwc:{env.<name>}            Nostr Wallet Connect, its URI in an environment variable
 
 It is taken from --wallet, or else --wallet-file, or else the environment variable
 L402_WALLET. Others can read command lines, so secrets have no place in --wallet.

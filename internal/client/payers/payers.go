@@ -63,6 +63,26 @@ var payers = map[string]payer{
 		open: openModule("address"), secrets: []string{"macaroon_hex", "proxy"},
 		usage: "lnd:127.0.0.1:10009?macaroon=/path/admin.macaroon&tls_cert=/path/tls.cert",
 	},
+	"cln": {
+		open: openModule("address"), secrets: []string{"rune"},
+		usage: "cln:/path/lightning-rpc",
+	},
+	"eclair": {
+		open: openModule("address"), secrets: []string{"password"},
+		usage: "eclair:http://127.0.0.1:8080?password_file=/path/password",
+	},
+	"lnbits": {
+		open: openModule("address"), secrets: []string{"key"},
+		usage: "lnbits:https://host?key_file=/path/admin.key",
+	},
+	"nwc": {
+		open: openModule("uri"), secrets: []string{"address", "uri"},
+		usage: "nwc:{env.NWC}",
+	},
+	"phoenixd": {
+		open: openModule("address"), secrets: []string{"password"},
+		usage: "phoenixd:http://127.0.0.1:9740?password_file=/path/password",
+	},
 }
 
 // Usages lists an example for each kind of wallet, in alphabetical order.

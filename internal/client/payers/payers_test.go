@@ -19,8 +19,13 @@ import (
 
 	"github.com/caddy-l402/caddy-l402/internal/adminapi"
 	"github.com/caddy-l402/caddy-l402/wallets"
+	_ "github.com/caddy-l402/caddy-l402/wallets/cln"
+	_ "github.com/caddy-l402/caddy-l402/wallets/eclair"
+	_ "github.com/caddy-l402/caddy-l402/wallets/lnbits"
 	_ "github.com/caddy-l402/caddy-l402/wallets/lnd"
 	"github.com/caddy-l402/caddy-l402/wallets/lnd/lndtest"
+	_ "github.com/caddy-l402/caddy-l402/wallets/nwc"
+	_ "github.com/caddy-l402/caddy-l402/wallets/phoenixd"
 	"github.com/caddy-l402/caddy-l402/wallets/wallettest"
 )
 
@@ -49,7 +54,7 @@ func TestParseRefuses(t *testing.T) {
 	const secret = "0201036c6e64"
 	for text, want := range map[string]string{
 		"":                             "must begin with a kind of wallet",
-		"mainnet:x":                    "examples: lnd:",
+		"mainnet:x":                    "examples: cln:",
 		"lnd:a?macaroon":               "name=value",
 		"lnd:a?=x":                     "name=value",
 		"lnd:a?a=%zz":                  "percent escape",
@@ -241,4 +246,45 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("settings that are no JSON: %v", err)
 		}
 	})
+}
+
+// TestEveryKindOfWalletOpens opens each kind as its usage says. Opening dials nothing; what follows
+// is the adapters' own matter, which their conformance tests cover.
+func TestEveryKindOfWalletOpens(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("ab", 16)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NWC", "nostr+walletconnect://"+"79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"+
+		"?relay=wss%3A%2F%2Frelay.example&secret="+strings.Repeat("01", 32))
+	for _, text := range []string{
+		"cln:/path/lightning-rpc?network=regtest",
+		"cln:https://127.0.0.1:3010?rune_file=" + secret,
+		"eclair:http://127.0.0.1:8080?password_file=" + secret,
+		"lnbits:https://host.example?key_file=" + secret,
+		"nwc:{env.NWC}",
+		"phoenixd:http://127.0.0.1:9740?password_file=" + secret,
+	} {
+		spec, err := Parse(text, true)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		opened, err := Open(t.Context(), spec)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if opened.Wallet.Payer == nil {
+			t.Errorf("%s cannot pay", text)
+		}
+		if err := opened.Close(); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"cln:https://h?rune=x", "lnbits:https://h?key=x", "nwc:nostr+walletconnect://x", "phoenixd:http://h?password=x"} {
+		if _, err := Parse(text, true); err == nil {
+			t.Errorf("%s: a secret on the command line is taken", text)
+		}
+	}
 }
