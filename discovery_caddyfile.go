@@ -86,7 +86,7 @@ func (h *Handler) parseManifest(d *caddyfile.Dispenser) error {
 // spell notes how the paths of a matcher are written, where Caddy forgets it.
 func (h *Handler) spell(matcher caddy.ModuleMap) {
 	var paths []string
-	if json.Unmarshal(matcher["path"], &paths) != nil {
+	if h.Discovery != nil && len(h.Discovery.Paths) > 0 || json.Unmarshal(matcher["path"], &paths) != nil {
 		return
 	}
 	for _, path := range paths {

@@ -97,7 +97,9 @@ func (m *Manifest) Provision(ctx caddy.Context) error {
 		return errors.New("off contradicts the other settings of l402_manifest: leave one of them out")
 	}
 	paths := map[string]string{discovery.ServicesPath: "the list of services"}
-	for _, setting := range []struct{ name, path string }{{"path", m.path()}, {"openapi", m.OpenAPI}, {"llms", m.LLMs}} {
+	for _, setting := range []struct{ name, path, document string }{
+		{"path", m.path(), "the manifest"}, {"openapi", m.OpenAPI, "the OpenAPI document"}, {"llms", m.LLMs, "the text"},
+	} {
 		if setting.path == "" {
 			continue
 		}
@@ -107,7 +109,7 @@ func (m *Manifest) Provision(ctx caddy.Context) error {
 		if taken := paths[setting.path]; taken != "" {
 			return fmt.Errorf("%s %q: this is the path of %s already", setting.name, setting.path, taken)
 		}
-		paths[setting.path] = setting.name
+		paths[setting.path] = setting.document
 	}
 	if m.URI != "" {
 		if address, err := url.Parse(m.URI); err != nil || address.Host == "" || address.Scheme != "https" && address.Scheme != "http" {
