@@ -144,7 +144,7 @@ func TestOpenAPIMerged(t *testing.T) {
 		t.Error("a route is there twice")
 	}
 	want(t, doc, `{"$ref":"#/components/pathItems/chat"}`, "paths", "/chat") // not known what it says
-	want(t, doc, `"post_ask_2"`, "paths", "/ask", "post", "operationId")  // relative to the base, id unique
+	want(t, doc, `"post_ask_2"`, "paths", "/ask", "post", "operationId")     // relative to the base, id unique
 	second, err := c.OpenAPI()
 	if err != nil || string(second) != string(first) {
 		t.Error("the second document differs from the first", err)
