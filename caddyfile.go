@@ -56,6 +56,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		routes = append(routes, manifestRoute(h)...)
 	}
 	handler.spell(matcher)
+	if len(matcher) == 0 && inNamedRoute(h) {
+		matcher = everything()
+	}
 	return append(routes, h.NewRoute(matcher, &handler)...), nil
 }
 

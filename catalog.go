@@ -3,6 +3,7 @@ package caddyl402
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -116,19 +117,12 @@ func setNonzero(field *string, value string) {
 // stands for hosts that the configuration does not name. It is for an app that is provisioned and
 // need not run.
 func (a *App) Catalogs() (map[string]*discovery.Catalog, error) {
-	module, err := a.ctx.App("http")
+	list, err := a.allShops()
 	if err != nil {
 		return nil, err
 	}
 	catalogs := make(map[string]*discovery.Catalog)
-	servers := module.(*caddyhttp.App).Servers
-	names := make([]string, 0, len(servers))
-	for name := range servers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		s := newShop(servers[name])
+	for _, s := range list {
 		for _, host := range s.hosts() {
 			// A wildcard stands for one label, so any word does.
 			if c := s.counter(requestTo(strings.ReplaceAll(host, "*", "any"))); c != nil && catalogs[host] == nil {
@@ -137,6 +131,35 @@ func (a *App) Catalogs() (map[string]*discovery.Catalog, error) {
 		}
 	}
 	return catalogs, nil
+}
+
+// CatalogOf gives what one host sells, named by the configuration or not; nil where that is nothing
+// that clients may learn of. It is for the same apps as Catalogs.
+func (a *App) CatalogOf(host string) (*discovery.Catalog, error) {
+	list, err := a.allShops()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range list {
+		if c := s.counter(requestTo(host)); c != nil {
+			return c.catalog(), nil
+		}
+	}
+	return nil, nil
+}
+
+// allShops are those of all servers, in the order of the servers' names.
+func (a *App) allShops() ([]*shop, error) {
+	module, err := a.ctx.App("http")
+	if err != nil {
+		return nil, fmt.Errorf("getting the http app: %w", err)
+	}
+	servers := module.(*caddyhttp.App).Servers
+	var list []*shop
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		list = append(list, newShop(servers[name]))
+	}
+	return list, nil
 }
 
 // hosts are those that a shop's routes name, and the empty one.
