@@ -56,7 +56,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		routes = append(routes, manifestRoute(h)...)
 	}
 	handler.spell(matcher)
-	if len(matcher) == 0 && inNamedRoute(h) {
+	if len(matcher) == 0 && h.IsNamedRoute() {
 		matcher = everything()
 	}
 	return append(routes, h.NewRoute(matcher, &handler)...), nil
