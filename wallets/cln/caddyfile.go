@@ -1,8 +1,9 @@
 package cln
 
 import (
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-l402/caddy-l402/wallets/internal/block"
 )
 
 // UnmarshalCaddyfile reads the wallet's settings. Syntax:
@@ -30,47 +31,21 @@ func (n *Node) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	texts := map[string]*string{
 		"rune": &n.Rune, "rune_file": &n.RuneFile, "ca": &n.CA, "network": &n.NetworkName,
 	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		if err := n.setting(d, name, texts[name]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return block.Each(d, func(name string) error { return n.setting(d, name, texts[name]) })
 }
 
 // setting reads one line of the block; text is where its value goes if it is a text.
 func (n *Node) setting(d *caddyfile.Dispenser, name string, text *string) error {
 	switch {
 	case text != nil:
-		// ArgErr would repeat the word at hand, which may be a secret.
-		if !d.AllArgs(text) {
-			return d.Errf("%s takes one value", name)
-		}
+		return block.Text(d, name, text)
 	case name == "timeout":
-		var value string
-		if !d.AllArgs(&value) {
-			return d.Errf("%s takes one value", name)
-		}
-		timeout, err := caddy.ParseDuration(value)
-		if err != nil || timeout <= 0 {
-			return d.Errf("timeout %q is not a duration such as 10s", value)
-		}
-		n.Timeout = caddy.Duration(timeout)
+		return block.Timeout(d, name, &n.Timeout)
 	case name == "private":
-		if d.CountRemainingArgs() != 0 {
-			return d.Errf("%s takes no value", name)
-		}
-		n.Private = true
+		return block.Flag(d, name, &n.Private)
 	default:
 		return d.Errf("unknown setting %q of wallet cln: use rune, rune_file, ca, network, timeout or private", name)
 	}
-	return nil
 }
 
 // Interface guards.

@@ -1,8 +1,9 @@
 package lnurl
 
 import (
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-l402/caddy-l402/wallets/internal/block"
 )
 
 // UnmarshalCaddyfile reads the wallet's settings. Syntax:
@@ -29,18 +30,7 @@ func (p *Payee) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	texts := map[string]*string{
 		"network": &p.NetworkName, "comment": &p.Comment, "ca": &p.CA, "proxy": &p.Proxy,
 	}
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		if err := p.setting(d, name, texts[name]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return block.Each(d, func(name string) error { return p.setting(d, name, texts[name]) })
 }
 
 // setting reads one line of the block; text is where its value goes if it is a text.
@@ -52,20 +42,9 @@ func (p *Payee) setting(d *caddyfile.Dispenser, name string, text *string) error
 			return d.Errf("%s takes one value: put quotes around a text of several words", name)
 		}
 	case name == "timeout":
-		var value string
-		if !d.AllArgs(&value) {
-			return d.Errf("%s takes one value", name)
-		}
-		timeout, err := caddy.ParseDuration(value)
-		if err != nil || timeout <= 0 {
-			return d.Errf("timeout %q is not a duration such as 10s", value)
-		}
-		p.Timeout = caddy.Duration(timeout)
+		return block.Timeout(d, name, &p.Timeout)
 	case name == "allow_private":
-		if d.CountRemainingArgs() != 0 {
-			return d.Errf("%s takes no value", name)
-		}
-		p.AllowPrivate = true
+		return block.Flag(d, name, &p.AllowPrivate)
 	default:
 		return d.Errf("unknown setting %q of wallet lnurl: use network, timeout, comment, allow_private, "+
 			"ca or proxy", name)
