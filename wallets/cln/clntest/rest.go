@@ -125,7 +125,8 @@ func (n *Node) serveREST(w http.ResponseWriter, r *http.Request) {
 		}
 	case wallettest.Hang:
 		<-ctx.Done()
-		return
+		// To return would be to answer 200, and what hangs never answers.
+		panic(http.ErrAbortHandler)
 	case wallettest.Garbage:
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, "<html>this is no answer</html>")

@@ -141,7 +141,7 @@ func (c *Client) Close() error {
 }
 
 // Do makes one call and reads the whole answer, whatever its status. Errors wrap the context's
-// error where ctx ended, ErrUnavailable where there was no whole answer, and ErrBadAnswer where it
+// error where ctx ended before the answer was read, ErrUnavailable where there was no whole answer, and ErrBadAnswer where it
 // was too large or a redirect that is not allowed. Errors that come before anything was sent wrap
 // ErrNotSent besides.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
@@ -162,6 +162,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	if err == nil {
 		body, err = readAll(resp.Body, c.cfg.MaxAnswer)
 		_ = resp.Body.Close() // all that was wanted of it has been read
+	}
+	if err == nil {
+		// A server that sees its client go may still send an empty answer, and over TLS that
+		// answer can win the race against the end of the call.
+		err = callCtx.Err()
 	}
 	if err != nil {
 		if ctx.Err() == nil && callCtx.Err() != nil && !c.isClosed() {

@@ -197,7 +197,8 @@ func (d *Double) misbehave(next http.Handler) http.Handler {
 			case <-r.Context().Done():
 			case <-d.ended:
 			}
-			return
+			// To return would be to answer 200, and what hangs never answers.
+			panic(http.ErrAbortHandler)
 		case wallettest.Slow:
 			time.Sleep(fault.Delay)
 		case wallettest.Garbage:
