@@ -22,7 +22,7 @@ import (
 
 // challenge answers a request that did not prove a payment: with a fresh invoice and token, or
 // with the reason why there is none.
-func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, refusal error) error {
+func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, refusal error) error {
 	if err := refusedBefore(r); err != nil {
 		return err // its headers are set
 	}
@@ -34,11 +34,14 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := to.open(); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
+	if err := h.quote(r, &to); err != nil {
+		return h.walletFailed(w, r, nil, to, err)
+	}
 	bound, ok := h.bindings(r)
 	if !ok {
 		return h.answer(w, r, unsellable())
 	}
-	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r), h.Prefetch)
+	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r, to), h.Prefetch)
 	if err != nil {
 		return h.walletFailed(w, r, next, to, err)
 	}
@@ -52,7 +55,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // offer writes the challenge lines and the body of a 402.
-func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to payee, macaroon []byte, inv *wallets.Invoice, refusal error) error {
+func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroon []byte, inv *wallets.Invoice, refusal error) error {
 	challenge := l402.Challenge{Macaroon: macaroon, Invoice: inv.PaymentRequest}
 	for _, scheme := range h.Schemes {
 		line := challenge.L402()
@@ -70,9 +73,9 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to payee, macaro
 		PaymentHash:    inv.PaymentHash.String(),
 		Macaroon:       token,
 		InvoiceExpires: inv.ExpiresAt,
-		Terms:          h.terms().bought(),
-		Uses:           h.Uses,
-		Bytes:          h.Bytes,
+		Terms:          h.termsOf(to).bought(),
+		Uses:           to.uses,
+		Bytes:          to.bytes,
 		NotMoney:       h.notMoney,
 		Subject:        h.subject(r),
 		Checkout:       h.offerCheckout(w, r, to, token, refusal),
@@ -103,7 +106,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *paywall.Prob
 }
 
 // walletFailed answers while no invoice can be made. Without next it never lets the request pass.
-func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, err error) error {
+func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, err error) error {
 	if r.Context().Err() != nil {
 		return caddyhttp.Error(499, r.Context().Err()) // the client went away; nobody reads this
 	}
@@ -151,7 +154,7 @@ func (h *Handler) bindings(r *http.Request) (bound l402.Terms, ok bool) {
 var mintingLogged seldom
 
 // mint makes the token that the invoice's preimage completes.
-func (h *Handler) mint(r *http.Request, bound l402.Terms, inv *wallets.Invoice, to payee) ([]byte, error) {
+func (h *Handler) mint(r *http.Request, bound l402.Terms, inv *wallets.Invoice, to deal) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), keyTimeout)
 	defer cancel()
 	keyID, key, err := h.app.keys.Minting(ctx)
@@ -166,25 +169,25 @@ func (h *Handler) mint(r *http.Request, bound l402.Terms, inv *wallets.Invoice, 
 		return nil, fmt.Errorf("making a token id: %w", err)
 	}
 	h.offered(inv, tokenID, to)
-	return l402.Mint(key, l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}, h.sold(bound, to.binding).Caveats())
+	return l402.Mint(key, l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}, h.sold(bound, to).Caveats())
 }
 
 // sold is what a token says that is sold now.
-func (h *Handler) sold(bound l402.Terms, request string) l402.Terms {
+func (h *Handler) sold(bound l402.Terms, to deal) l402.Terms {
 	bound.Service, bound.Tier, bound.Capabilities = h.Service, h.Tier, h.Capabilities
-	bound.ValidUntil, bound.Request = time.Now().Add(time.Duration(h.Valid)), request
-	bound.Uses, bound.Bytes = h.Uses, h.Bytes
+	bound.ValidUntil, bound.Request = time.Now().Add(to.valid), to.binding
+	bound.Uses, bound.Bytes = to.uses, to.bytes
 	return bound
 }
 
-func (h *Handler) invoiceRequest(r *http.Request) wallets.InvoiceRequest {
+func (h *Handler) invoiceRequest(r *http.Request, to deal) wallets.InvoiceRequest {
 	memo := h.Memo
 	if memo == "" {
 		memo = h.Service + " at " + hostOf(r)
 	} else if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		memo = repl.ReplaceAll(memo, "")
 	}
-	return wallets.InvoiceRequest{Amount: h.price, Memo: trimMemo(memo), Expiry: time.Duration(h.InvoiceExpiry)}
+	return wallets.InvoiceRequest{Amount: to.price, Memo: trimMemo(memo), Expiry: time.Duration(h.InvoiceExpiry)}
 }
 
 // trimMemo makes valid UTF-8 of at most MaxMemo bytes without control characters: hosts and

@@ -17,7 +17,7 @@ import (
 
 // serveMetered lets a request go on that costs a part of what was paid for. The part is held
 // before the upstream works and spent when its answer begins.
-func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, g *l402.Grant) error {
+func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, g *l402.Grant) error {
 	book := h.app.books.Ledger()
 	if book == nil {
 		return h.uncountable(w, r, ledger.ErrUnavailable)

@@ -57,7 +57,7 @@ var (
 type checkout struct {
 	do      string
 	token   string // as the page sent it; empty for one of a cookie
-	payee   payee
+	deal    deal
 	grant   l402.Grant
 	mac     []byte // the token in binary
 	proof   string // the preimage in hex, if it is shown and right
@@ -90,7 +90,7 @@ func markOf(r *http.Request) string {
 
 // offerCheckout lets a browser go on by itself after the payment: it gets the token as a cookie,
 // and the page knows where to ask. It returns nil for other clients.
-func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to payee, token string, refusal error) *paywall.Checkout {
+func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to deal, token string, refusal error) *paywall.Checkout {
 	mark := markOf(r)
 	if h.forms&l402.FormCookie == 0 || r.Method == http.MethodHead || !paywall.Navigates(r) {
 		return nil
@@ -102,7 +102,7 @@ func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to payee
 		unproven, _ := h.gate.check(r, to.binding, &grant)
 		c.Earlier, c.Blind = encodeToken(unproven), true
 	} else {
-		h.setCookie(w, r, to, token, "", time.Duration(h.Valid))
+		h.setCookie(w, r, to, token, "", to.valid)
 	}
 	fields := ""
 	if mark == "" {
@@ -148,7 +148,7 @@ func (h *Handler) serveCheckout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.answer(w, r, checkoutRefused(err))
 	}
-	if c.payee, err = h.payee(r); err != nil {
+	if c.deal, err = h.dealOf(r); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
 	// The signature comes before everything that costs anything.
@@ -156,7 +156,7 @@ func (h *Handler) serveCheckout(w http.ResponseWriter, r *http.Request) error {
 	if c.refusal != nil && !errors.Is(c.refusal, l402.ErrPreimageMismatch) {
 		return h.refuseCheckout(w, r, c)
 	}
-	if err := c.payee.open(); err != nil {
+	if err := c.deal.open(); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
 	switch c.do {
@@ -165,19 +165,19 @@ func (h *Handler) serveCheckout(w http.ResponseWriter, r *http.Request) error {
 	case "poll":
 		state, err := h.stateOf(r.Context(), c)
 		if err != nil {
-			return h.answer(w, r, unavailable(c.payee.cashier.RetryAfter()))
+			return h.answer(w, r, unavailable(c.deal.cashier.RetryAfter()))
 		}
 		return writeState(w, state)
 	case "pay":
-		wallet := sandboxOf(r, c.payee)
+		wallet := sandboxOf(r, c.deal)
 		if wallet == nil {
 			return h.answer(w, r, checkoutRefused(errNoSandbox))
 		}
-		if inv := c.payee.cashier.Pending(c.grant.PaymentHash, time.Now()); inv != nil {
+		if inv := c.deal.cashier.Pending(c.grant.PaymentHash, time.Now()); inv != nil {
 			if _, err := wallet.Pay(r.Context(), inv.PaymentRequest, 0); err != nil {
-				return h.answer(w, r, unavailable(c.payee.cashier.RetryAfter()))
+				return h.answer(w, r, unavailable(c.deal.cashier.RetryAfter()))
 			}
-			c.payee.cashier.Settle(c.grant.PaymentHash) // sooner than the wallet tells
+			c.deal.cashier.Settle(c.grant.PaymentHash) // sooner than the wallet tells
 		}
 	}
 	return h.servePaid(w, r, c)
@@ -215,7 +215,7 @@ func (h *Handler) judge(r *http.Request, c *checkout) {
 		g := h.gate
 		g.forms = l402.FormL402 | l402.FormCookie
 		var mac []byte
-		mac, c.refusal = g.checkIn(r, header, c.payee.binding, &c.grant)
+		mac, c.refusal = g.checkIn(r, header, c.deal.binding, &c.grant)
 		if errors.Is(c.refusal, l402.ErrPreimageMissing) {
 			c.mac, c.refusal = mac, nil
 		}
@@ -261,7 +261,7 @@ func (h *Handler) refuseCheckout(w http.ResponseWriter, r *http.Request, c *chec
 		// Never to the upstream, which did not ask for this form.
 		return h.challenge(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
 			return caddyhttp.Error(http.StatusServiceUnavailable, c.refusal)
-		}), c.payee, c.refusal)
+		}), c.deal, c.refusal)
 	}
 	metrics.refused(h.Service, l402.Code(c.refusal))
 	if wait := h.limiter.Allow(clientAddr(r), h.rate(), time.Now()); wait > 0 {
@@ -276,7 +276,7 @@ func (h *Handler) stateOf(ctx context.Context, c *checkout) (watch.State, error)
 	if book := h.app.books.Ledger(); c.proof != "" || book != nil && book.Settled(c.grant.PaymentHash) {
 		return watch.State{Name: watch.Settled}, nil
 	}
-	standing, err := c.payee.cashier.Standing(ctx, c.grant.PaymentHash)
+	standing, err := c.deal.cashier.Standing(ctx, c.grant.PaymentHash)
 	switch {
 	case errors.Is(err, wallets.ErrLookupUnsupported):
 		return watch.State{Name: watch.Pending, Blind: true}, nil
@@ -287,7 +287,7 @@ func (h *Handler) stateOf(ctx context.Context, c *checkout) (watch.State, error)
 	case wallets.StateSettled:
 		return watch.State{Name: watch.Settled}, nil
 	case wallets.StatePending, wallets.StateAccepted:
-		return watch.State{Name: watch.Pending, Blind: c.payee.cashier.Blind()}, nil
+		return watch.State{Name: watch.Pending, Blind: c.deal.cashier.Blind()}, nil
 	}
 	return watch.State{Name: watch.Expired}, nil
 }
@@ -299,7 +299,7 @@ func (h *Handler) serveWatch(w http.ResponseWriter, r *http.Request, c *checkout
 		return h.answer(w, r, watchedOut(err))
 	}
 	defer leave()
-	told, stop := c.payee.cashier.Await(c.grant.PaymentHash)
+	told, stop := c.deal.cashier.Await(c.grant.PaymentHash)
 	defer stop()
 	watchers.Stream(r.Context(), w, watch.Watch{
 		Ask:  func(ctx context.Context) (watch.State, error) { return h.stateOf(ctx, c) },
@@ -316,12 +316,13 @@ const maxWatch = 30 * time.Minute
 func (h *Handler) servePaid(w http.ResponseWriter, r *http.Request, c *checkout) error {
 	state, err := h.stateOf(r.Context(), c)
 	if err != nil && r.Context().Err() == nil {
-		return h.answer(w, r, unavailable(c.payee.cashier.RetryAfter()))
+		return h.answer(w, r, unavailable(c.deal.cashier.RetryAfter()))
 	}
 	if c.refusal != nil && state.Name != watch.Settled { // a wrong preimage, shown to the person
-		if inv := c.payee.cashier.Pending(c.grant.PaymentHash, time.Now()); inv != nil && paywall.Navigates(r) {
+		if inv := c.deal.cashier.Pending(c.grant.PaymentHash, time.Now()); inv != nil && paywall.Navigates(r) {
 			metrics.refused(h.Service, l402.Code(c.refusal))
-			return h.offer(w, r, c.payee, c.mac, inv, c.refusal)
+			h.requote(&c.deal, &c.grant, inv)
+			return h.offer(w, r, c.deal, c.mac, inv, c.refusal)
 		}
 		return h.refuseCheckout(w, r, c)
 	}
@@ -334,7 +335,7 @@ func (h *Handler) servePaid(w http.ResponseWriter, r *http.Request, c *checkout)
 		token = encodeToken(c.mac)
 	}
 	if token != "" && (state.Name == watch.Settled || !h.holdsPaid(r, c)) {
-		h.setCookie(w, r, c.payee, token, c.proof, life)
+		h.setCookie(w, r, c.deal, token, c.proof, life)
 	}
 	if !paywall.Navigates(r) {
 		return writeState(w, state)
@@ -354,12 +355,12 @@ func (h *Handler) servePaid(w http.ResponseWriter, r *http.Request, c *checkout)
 // holdsPaid tells whether the browser has another token for this product that is paid: an unpaid one
 // must not take its place.
 func (h *Handler) holdsPaid(r *http.Request, c *checkout) bool {
-	cookie, err := r.Cookie(h.cookieName(c.payee))
+	cookie, err := r.Cookie(h.cookieName(c.deal))
 	if err != nil {
 		return false
 	}
-	other := checkout{payee: c.payee}
-	_, refusal := h.gate.checkIn(r, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}}, c.payee.binding, &other.grant)
+	other := checkout{deal: c.deal}
+	_, refusal := h.gate.checkIn(r, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}}, c.deal.binding, &other.grant)
 	if refusal == nil {
 		return true
 	}

@@ -23,7 +23,7 @@ const maxCookie = 3900
 // cookieName is the name of the cookie for what this handler sells. A browser keeps one token of
 // each product: of a service, and where the service has several, of its tier, its capabilities and
 // its payee.
-func (h *Handler) cookieName(to payee) string {
+func (h *Handler) cookieName(to deal) string {
 	name := l402.CookieName + "_" + h.Service
 	if h.Tier == 0 && len(h.Capabilities) == 0 && to.binding == "" {
 		return name
@@ -34,7 +34,7 @@ func (h *Handler) cookieName(to payee) string {
 
 // setCookie gives a browser a token, with its preimage or without: then the wallet tells whether it
 // was paid. The cookie is for this host alone, and no script sees it.
-func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, to payee, token, preimage string, life time.Duration) {
+func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, to deal, token, preimage string, life time.Duration) {
 	value := strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(token), "=")
 	if preimage != "" {
 		value += ":" + preimage
@@ -79,7 +79,7 @@ func isHTTPS(r *http.Request) bool {
 func encodeToken(mac []byte) string { return base64.StdEncoding.EncodeToString(mac) }
 
 // sandboxOf is the payee's wallet if it is a sandbox and the client is on this machine, else nil.
-func sandboxOf(r *http.Request, to payee) *sandbox.Wallet {
+func sandboxOf(r *http.Request, to deal) *sandbox.Wallet {
 	if to.cashier == nil {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 
 // detect serves the holder of a good token who shows no preimage, such as the payer with a
 // custodial wallet: the wallet that made the invoice says whether it was paid.
-func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, g *l402.Grant, unproven []byte) error {
+func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, g *l402.Grant, unproven []byte) error {
 	if book := h.app.books.Ledger(); book != nil && book.Settled(g.PaymentHash) {
 		g.Paid = true // it was found out before: no wallet needs to be asked, which one there is now
 		return h.admit(w, r, next, to, g)
@@ -48,6 +48,7 @@ func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		if invoice == nil {
 			return h.challenge(w, r, next, to, l402.ErrPreimageMissing)
 		}
+		h.requote(&to, g, invoice)
 		if to.cashier.Blind() {
 			// Nobody can say whether it was paid, but the preimage.
 			metrics.refused(h.Service, l402.Code(l402.ErrPreimageMissing))
@@ -63,7 +64,7 @@ func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.
 // pendingInvoice is the invoice of a pending token, to be shown again to the client that has it. It
 // is nil where nobody knows it. After a restart it comes from the wallet and is what the client
 // pays, so it is checked as a new one is: another price than today's gets a new one too.
-func (h *Handler) pendingInvoice(to payee, standing cashier.Standing, g *l402.Grant) *wallets.Invoice {
+func (h *Handler) pendingInvoice(to deal, standing cashier.Standing, g *l402.Grant) *wallets.Invoice {
 	if invoice := to.cashier.Pending(g.PaymentHash, time.Now()); invoice != nil {
 		return invoice
 	}

@@ -24,7 +24,7 @@ func (h *Handler) rehearse(w http.ResponseWriter, r *http.Request, next caddyhtt
 
 // verdict is "paid", or the code of the refusal.
 func (h *Handler) verdict(r *http.Request) string {
-	to, err := h.payee(r)
+	to, err := h.dealOf(r)
 	if err != nil {
 		return codeNoPayee
 	}

@@ -209,29 +209,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.DryRun {
 		return h.rehearse(w, r, next)
 	}
-	payee, err := h.payee(r)
+	to, err := h.dealOf(r)
 	if err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
 
 	var grant l402.Grant
-	unproven, refusal := h.gate.check(r, payee.binding, &grant)
+	unproven, refusal := h.gate.check(r, to.binding, &grant)
 	if refusal == nil {
-		return h.admit(w, r, next, payee, &grant)
+		return h.admit(w, r, next, to, &grant)
 	}
 	if refusal == l402.ErrNoCredential && h.gift(w, r) {
 		return h.give(w, r, next)
 	}
 	if !errors.Is(refusal, l402.ErrPreimageMissing) {
-		return h.challenge(w, r, next, payee, refusal)
+		return h.challenge(w, r, next, to, refusal)
 	}
 
 	// The token is good and nothing proves its payment: the wallet knows.
-	return h.detect(w, r, next, payee, &grant, unproven)
+	return h.detect(w, r, next, to, &grant, unproven)
 }
 
 // admit lets a paid request go on, unless its token was revoked or is used up.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to payee, g *l402.Grant) error {
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, g *l402.Grant) error {
 	if h.app.revoked(g) {
 		return h.challenge(w, r, next, to, l402.ErrRevoked)
 	}

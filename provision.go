@@ -192,7 +192,11 @@ func (h *Handler) checkWords() (err error) {
 // checkSize makes sure that a token for any request can be made: one that cannot would refuse
 // every client.
 func (h *Handler) checkSize() error {
-	longest := h.sold(l402.Terms{Host: strings.Repeat("x", maxBound)}, bindingOf("", ""))
+	to := deal{payee: payee{binding: bindingOf("", "")}}
+	if err := h.quote(nil, &to); err != nil {
+		return err
+	}
+	longest := h.sold(l402.Terms{Host: strings.Repeat("x", maxBound)}, to)
 	if _, err := l402.Mint(new(l402.MasterKey), l402.Identifier{}, longest.Caveats()); err != nil {
 		return fmt.Errorf("capabilities: no token can hold these %d: use fewer or shorter ones: %w", len(h.Capabilities), err)
 	}

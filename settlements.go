@@ -27,7 +27,7 @@ var sales = func() *lru.Cache[lntypes.Hash, ledger.Settlement] {
 }()
 
 // offered notes an offer. Only its being paid is written down.
-func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to payee) {
+func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to deal) {
 	sales.Add(inv.PaymentHash, ledger.Settlement{
 		PaymentHash: inv.PaymentHash, Service: h.Service, Tier: h.Tier, AmountMsat: uint64(inv.Amount),
 		Wallet: h.Wallet, Scheme: "L402", TokenID: id, Tenant: to.tenant,
@@ -36,7 +36,7 @@ func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to payee) {
 
 // settledByUse notes the payment of a token that was shown for the first time. On all further
 // requests it is one look into memory.
-func (h *Handler) settledByUse(g *l402.Grant, to payee) {
+func (h *Handler) settledByUse(g *l402.Grant, to deal) {
 	if shown.first(g.PaymentHash) {
 		metrics.firstUse(h.Service)
 	}

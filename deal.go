@@ -1,0 +1,56 @@
+package caddyl402
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/lightningnetwork/lnd/lnwire"
+
+	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/wallets"
+)
+
+// deal is what a request is offered: whom to pay, how much, and what that buys. Every request has
+// one; its quote is filled in only for those that did not pay.
+type deal struct {
+	payee
+	quote
+}
+
+// quote is a price with what it buys.
+type quote struct {
+	price lnwire.MilliSatoshi
+	uses  uint64 // zero: no limit
+	bytes uint64 // zero: no limit
+	valid time.Duration
+}
+
+// dealOf finds what a request is about, from memory alone: paid requests ask for it too.
+func (h *Handler) dealOf(r *http.Request) (deal, error) {
+	to, err := h.payee(r)
+	return deal{payee: to}, err
+}
+
+// quote finds what is sold to an unpaid request now, and for how much.
+func (h *Handler) quote(_ *http.Request, to *deal) error {
+	to.quote = quote{price: h.price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
+	return nil
+}
+
+// requote gives a deal the terms of a token that was sold before, whatever is asked for today.
+func (h *Handler) requote(to *deal, g *l402.Grant, inv *wallets.Invoice) {
+	to.quote = quote{price: inv.Amount, uses: g.Uses, bytes: g.Bytes, valid: time.Duration(h.Valid)}
+	if g.SoldUntil > 0 {
+		// The two moments were read one after the other, so a second may lie between them.
+		if sold := time.Unix(g.SoldUntil, 0).Sub(g.TokenID.MintedAt()); (sold - to.valid).Abs() > time.Second {
+			to.valid = sold
+		}
+	}
+}
+
+// termsOf gives the deal in the words of the configuration.
+func (h *Handler) termsOf(to deal) terms {
+	t := h.terms()
+	t.Price, t.Uses, t.Bytes, t.Valid = to.price, to.uses, to.bytes, to.valid
+	return t
+}
