@@ -78,6 +78,7 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroo
 		Bytes:          to.bytes,
 		NotMoney:       h.notMoney,
 		Subject:        h.subject(r),
+		Address:        h.pageAddress(r),
 		Checkout:       h.offerCheckout(w, r, to, token, refusal),
 	}))
 }

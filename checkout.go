@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -121,6 +122,20 @@ func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to deal,
 		c.Action = "?" + fields + "&" + mark
 	}
 	return c
+}
+
+// pageAddress is where a person finds the payment page for a request that a program made. It is
+// empty where a browser gets no page, or one that does not go on by itself.
+func (h *Handler) pageAddress(r *http.Request) string {
+	if h.forms&l402.FormCookie == 0 || r.Method != http.MethodGet && r.Method != http.MethodHead || r.Host == "" {
+		return ""
+	}
+	u := originalRequest(r).URL
+	address := url.URL{Scheme: "http", Host: r.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+	if isHTTPS(r) {
+		address.Scheme = "https"
+	}
+	return address.String()
 }
 
 // backTo is the address of the page that a request came from, relative to its own. It never leads

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -95,16 +94,4 @@ func sandboxOf(r *http.Request, to deal) *sandbox.Wallet {
 		return nil // without an address it came through a unix socket
 	}
 	return wallet
-}
-
-// keepPrivate tells caches between the browser and this server that an answer belongs to whoever
-// paid. With an Authorization header they know; a cookie tells them nothing (RFC 9111, section 3).
-func keepPrivate(w http.ResponseWriter, r *http.Request) {
-	if len(r.Header["Authorization"]) > 0 || !slices.ContainsFunc(r.Header["Cookie"], func(line string) bool {
-		return strings.Contains(line, l402.CookieName)
-	}) {
-		return
-	}
-	w.Header().Add("Vary", "Cookie")
-	w.Header().Add("Cache-Control", "private")
 }

@@ -252,8 +252,8 @@ func (a *App) revoked(g *l402.Grant) bool {
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant, charged bool) error {
 	h.paid.Inc()
 	tellLife(w, r, g)
-	keepPrivate(w, r)
 	p := enter(r, h, g)
+	p.keepPrivate(w, r)
 	if charged {
 		p.charged = append(p.charged, g.PaymentHash)
 	}

@@ -3,6 +3,7 @@ package caddyl402
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -26,6 +27,9 @@ type passage struct {
 	// charged are the payments that the request was charged to, so that a second gate on its
 	// way charges nothing.
 	charged [][32]byte
+
+	// private is the value of the answer's Cache-Control: a slice of it costs no allocation.
+	private [1]string
 }
 
 // passageOf finds the request's passage, or returns nil where no gate let it pass yet.
@@ -52,6 +56,25 @@ func enter(r *http.Request, h *Handler, g *l402.Grant) *passage {
 	p := passageFor(r)
 	p.handler, p.grant = h, *g
 	return p
+}
+
+// keepPrivate tells caches between the client and this server that an answer belongs to whoever
+// paid. Those that follow RFC 9111 (section 3.5) know by an Authorization header; there are others
+// that look at the answer alone, and no cache knows by a cookie.
+func (p *passage) keepPrivate(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	switch control := h["Cache-Control"]; {
+	case len(control) == 0:
+		p.private[0] = "private"
+		h["Cache-Control"] = p.private[:]
+	case !slices.Contains(control, "private"):
+		h["Cache-Control"] = append(control[:len(control):len(control)], "private")
+	}
+	if len(r.Header["Authorization"]) == 0 && slices.ContainsFunc(r.Header["Cookie"], func(line string) bool {
+		return strings.Contains(line, l402.CookieName)
+	}) {
+		h.Add("Vary", "Cookie")
+	}
 }
 
 // give lets a request pass that nobody paid for. A token that it carries all the same is for the

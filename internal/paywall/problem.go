@@ -54,6 +54,8 @@ type Offer struct {
 	NotMoney bool
 	// Subject says to people what is sold, such as "example.com".
 	Subject string
+	// Address is where a browser gets the payment page for this; empty where it gets none.
+	Address string
 	// Checkout is set for a browser that can go on by itself after the payment.
 	Checkout *Checkout
 }

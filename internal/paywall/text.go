@@ -20,6 +20,9 @@ func textBody(p *Problem) []byte {
 		if o.Terms != "" {
 			fmt.Fprintf(&b, ", %s", o.Terms)
 		}
+		if o.Address != "" {
+			fmt.Fprintf(&b, "\nPay at:  %s (in a browser)", o.Address)
+		}
 		fmt.Fprintf(&b, "\nInvoice: %s\nToken:   %s\nExpires: %s\n", o.Invoice, o.Macaroon,
 			o.InvoiceExpires.UTC().Format(time.RFC3339))
 		if o.NotMoney {
