@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-l402/caddy-l402/testdata/e2e/lightning"
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/mints"
 	"github.com/caddy-l402/caddy-l402/testdata/e2e/proc"
 )
 
@@ -19,6 +20,7 @@ import (
 var parts = map[string]func() error{
 	"relay":    sync.OnceValue(func() error { return command(".", "./peers/build.sh", "relay") }),
 	"aperture": sync.OnceValue(func() error { return command(".", "./peers/build.sh", "aperture") }),
+	"mint":     sync.OnceValue(func() error { return command(".", "./peers/build.sh", "mint") }),
 }
 
 // counterpart builds a part and gives the path of one of its programs.
@@ -28,6 +30,13 @@ func counterpart(t testing.TB, part, program string) string {
 		t.Fatal(err)
 	}
 	return filepath.Join(peers, program)
+}
+
+// startMint runs a Cashu mint on a node until the test ends; without a node its Lightning is made up.
+func startMint(t testing.TB, node *lightning.Node, feePPK int) *mints.Mint {
+	t.Helper()
+	bin := filepath.Dir(counterpart(t, "mint", "mint"))
+	return mints.Start(t, mints.Options{Bin: bin, Node: node, FeePPK: feePPK})
 }
 
 // install installs the pinned packages of npm/ into a folder that goes away with the test run.
