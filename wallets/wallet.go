@@ -145,6 +145,13 @@ type Payer interface {
 	Pay(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (lntypes.Preimage, error)
 }
 
+// FeePayer is a Payer that tells what routing cost.
+type FeePayer interface {
+	Payer
+	// PayWithFee is Pay and also returns the fee, in millisatoshi.
+	PayWithFee(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (lntypes.Preimage, lnwire.MilliSatoshi, error)
+}
+
 // Pinger is a Wallet that can tell whether its peer answers, with no more permission than
 // making an invoice needs and without making one.
 type Pinger interface {

@@ -22,10 +22,14 @@ func (x *exchange) buy(ctx context.Context, h http.Header) error {
 	if err != nil {
 		return err
 	}
+	x.result.Offer = offer
 	if x.client.Wallet == nil {
 		return fmt.Errorf("%w: there is no wallet to pay %s with", ErrPayment, pricing.Format(offer.Decoded.Amount))
 	}
 	if x.client.Tokens == nil {
+		if err := x.client.reserve(ctx, x.req.host(), offer); err != nil {
+			return err
+		}
 		_, err := x.pay(ctx, offer)
 		return err
 	}
@@ -52,9 +56,12 @@ func (x *exchange) buy(ctx context.Context, h http.Header) error {
 // payAndKeep writes down what is about to be paid, pays, and writes down the proof. Whatever happens
 // in between, the file knows of the payment.
 func (x *exchange) payAndKeep(ctx context.Context, locked *tokenfile.Locked, offer *Offer) error {
+	if err := x.client.reserve(ctx, x.req.host(), offer); err != nil {
+		return err
+	}
 	token := x.token(offer)
 	if err := locked.Put(token); err != nil {
-		return fmt.Errorf("noting the payment before it is made: %w", err)
+		return errors.Join(fmt.Errorf("noting the payment before it is made: %w", err), x.client.release(ctx, offer))
 	}
 	preimage, err := x.pay(ctx, offer)
 	if err != nil {
@@ -111,26 +118,17 @@ func (x *exchange) pay(ctx context.Context, offer *Offer) (lntypes.Preimage, err
 	if trace := x.client.Trace.Offer; trace != nil {
 		trace(offer)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, x.client.timeout(), ErrTimeout)
-	defer cancel()
-	preimage, err := x.client.Wallet.Pay(ctx, offer.Decoded.PaymentRequest, x.client.MaxFee)
-	hash := offer.Decoded.PaymentHash
-	switch {
-	case err != nil && isFinal(err):
-		return lntypes.Preimage{}, fmt.Errorf("%w: %w", ErrPayment, err)
-	case err != nil:
-		return lntypes.Preimage{}, fmt.Errorf("%w: %w; the payment may still succeed, your wallet knows it by payment hash %s",
-			ErrPayment, err, hash)
-	case !preimage.Matches(hash):
-		return lntypes.Preimage{}, fmt.Errorf("%w: the wallet's preimage does not belong to payment hash %s", ErrPayment, hash)
+	purchase, err := x.client.pay(ctx, offer)
+	if err != nil {
+		return lntypes.Preimage{}, err
 	}
 	token := x.token(offer)
-	token.Preimage = preimage.String()
-	x.bought, x.result.Purchase = &token, &Purchase{Offer: *offer, Preimage: preimage}
+	token.Preimage = purchase.Preimage.String()
+	x.bought, x.result.Purchase = &token, purchase
 	if trace := x.client.Trace.Paid; trace != nil {
 		trace(x.result.Purchase)
 	}
-	return preimage, nil
+	return purchase.Preimage, nil
 }
 
 func (x *exchange) token(offer *Offer) tokenfile.Token {

@@ -10,6 +10,7 @@ import (
 	"github.com/lightningnetwork/lnd/lntypes"
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"github.com/caddy-l402/caddy-l402/internal/budget"
 	"github.com/caddy-l402/caddy-l402/internal/client/tokenfile"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/wallets"
@@ -36,6 +37,8 @@ type Client struct {
 	MaxFee lnwire.MilliSatoshi
 	// Tokens keeps tokens for later exchanges. Without it they are forgotten.
 	Tokens *tokenfile.File
+	// Budget is asked before each payment; nil allows all of them.
+	Budget Budget
 	// Transport sends requests; nil means NewTransport(nil).
 	Transport http.RoundTripper
 	// Timeout bounds each step: an answer's headers, a payment, the next bytes of a body. Zero
@@ -49,6 +52,18 @@ type Client struct {
 	Now func() time.Time
 	// Pause waits, and returns early with an error when the context ends; nil means just that.
 	Pause func(context.Context, time.Duration) error
+}
+
+// Budget keeps account of payments and limits them. It is safe for concurrent use.
+type Budget interface {
+	// Reserve notes a payment before it is made, for good unless Release follows. An error
+	// forbids the payment; it wraps budget.ErrOverBudget where the limit is the reason. A
+	// payment that is noted already, by its hash, is allowed.
+	Reserve(ctx context.Context, s budget.Spending) error
+	// Settle says that a payment was made and what it cost with its fee, in millisatoshi.
+	Settle(ctx context.Context, hash lntypes.Hash, cost lnwire.MilliSatoshi) error
+	// Release says that a payment failed for good: no money left.
+	Release(ctx context.Context, hash lntypes.Hash) error
 }
 
 // Request is what is asked for.
@@ -72,6 +87,9 @@ type Result struct {
 	URL *url.URL
 	// Purchase is what was paid for in this exchange, nil if nothing was.
 	Purchase *Purchase
+	// Offer is what a challenge last asked for and what may be paid, nil where none did; it is
+	// there even if it was not paid.
+	Offer *Offer
 	// Reused says that a stored token was presented with the last request.
 	Reused bool
 	// Saved says that the purchase lies in the token file.
@@ -95,6 +113,8 @@ type Purchase struct {
 	Offer
 	// Preimage is the proof of payment: whoever has it and the token can use them.
 	Preimage lntypes.Preimage
+	// Fee is what routing cost, in millisatoshi; nil where the wallet does not tell.
+	Fee *lnwire.MilliSatoshi
 }
 
 // Authorization is the value of the header that presents the token.

@@ -1,6 +1,14 @@
 package client
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lightningnetwork/lnd/lnwire"
+
+	"github.com/caddy-l402/caddy-l402/internal/pricing"
+	"github.com/caddy-l402/caddy-l402/wallets"
+)
 
 // The reasons why an exchange ends without an answer. They are wrapped with the particulars.
 var (
@@ -22,3 +30,22 @@ var (
 	// ErrTimeout says that a step took longer than Client.Timeout.
 	ErrTimeout = errors.New("no answer in time")
 )
+
+// PriceError tells what is asked where that is above the limit. It wraps ErrTooDear.
+type PriceError struct {
+	// Price and Max are in millisatoshi.
+	Price, Max lnwire.MilliSatoshi
+	Network    wallets.Network
+}
+
+// Error implements error.
+func (e *PriceError) Error() string {
+	return fmt.Sprintf("%v: %s on %s, and at most %s are allowed", ErrTooDear,
+		pricing.Format(e.Price), e.Network, pricing.Format(e.Max))
+}
+
+// Unwrap gives ErrTooDear.
+func (e *PriceError) Unwrap() error { return ErrTooDear }
+
+// Interface guards
+var _ error = (*PriceError)(nil)

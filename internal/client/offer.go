@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-l402/caddy-l402/internal/pricing"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
@@ -68,8 +67,7 @@ func (c *Client) check(challenge l402.Challenge) (*Offer, error) {
 	case !token.ValidUntil.IsZero() && !now.Before(token.ValidUntil):
 		return refuse("its token expired at %s", token.ValidUntil.Format(time.RFC3339))
 	case invoice.Amount > c.MaxPrice:
-		return nil, fmt.Errorf("%w: %s on %s, and at most %s are allowed", ErrTooDear,
-			pricing.Format(invoice.Amount), invoice.Network, pricing.Format(c.MaxPrice))
+		return nil, &PriceError{Price: invoice.Amount, Max: c.MaxPrice, Network: invoice.Network}
 	}
 	if c.Wallet != nil {
 		network, err := wallets.ParseNetwork(string(c.Wallet.Network))

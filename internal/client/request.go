@@ -89,6 +89,18 @@ func (r *Request) origin() string {
 	return origin
 }
 
+// host is who is paid, as a budget names it: without the usual port.
+func (r *Request) host() string { return HostOf(r.URL) }
+
+// HostOf names the host of a URL as budgets do: in lower case, without the scheme's usual port.
+func HostOf(u *url.URL) string {
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
 // redirected makes the request that a redirect asks for, or nil where the answer is none.
 func (r *Request) redirected(resp *http.Response) (*Request, error) {
 	location := resp.Header.Get("Location")

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddy-l402/caddy-l402/internal/budget"
 	"github.com/caddy-l402/caddy-l402/internal/client"
+	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
 // The exit codes, as the help of get documents them.
@@ -14,6 +16,7 @@ const (
 	exitDear    = 3
 	exitPayment = 4
 	exitRefused = 5
+	exitBudget  = 6
 	exitHTTP    = 22
 )
 
@@ -44,6 +47,8 @@ func codeOf(err error) int {
 		return exitUsage
 	case errors.Is(err, client.ErrTooDear):
 		return exitDear
+	case errors.Is(err, budget.ErrOverBudget), errors.Is(err, budget.ErrBook):
+		return exitBudget
 	case errors.Is(err, client.ErrPayment):
 		return exitPayment
 	case errors.Is(err, client.ErrRefused):
@@ -52,6 +57,39 @@ func codeOf(err error) int {
 		return exitHTTP
 	}
 	return exitError
+}
+
+// wordOf names the kind of an error for programs, finer than the exit code.
+func wordOf(err error) string {
+	var wrongUse *usage
+	var status httpStatus
+	if errors.As(err, &wrongUse) {
+		return "usage"
+	}
+	if errors.As(err, &status) {
+		return "http_status"
+	}
+	for _, kind := range []struct {
+		err  error
+		word string
+	}{
+		{client.ErrRequest, "usage"},
+		{client.ErrTooDear, "price_above_max"},
+		{budget.ErrOverBudget, "over_budget"},
+		{budget.ErrBook, "budget_unavailable"},
+		{wallets.ErrPaymentFailed, "payment_failed"},
+		{wallets.ErrBadInvoice, "payment_failed"},
+		{client.ErrPayment, "payment_unknown"},
+		{client.ErrRefused, "refused_after_payment"},
+		{client.ErrChallenge, "bad_challenge"},
+		{client.ErrRedirect, "bad_redirect"},
+		{client.ErrTimeout, "timeout"},
+	} {
+		if errors.Is(err, kind.err) {
+			return kind.word
+		}
+	}
+	return "other"
 }
 
 // Interface guards

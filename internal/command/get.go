@@ -44,8 +44,15 @@ The wallet that pays:
   lnbits:<address>?key_file=<file>
   nwc:{env.<name>}            Nostr Wallet Connect, its URI in an environment variable
 
-It is taken from --wallet, or else --wallet-file, or else the environment variable
+The wallet is taken from --wallet, or else --wallet-file, or else the environment variable
 L402_WALLET. Others can read command lines, so secrets have no place in --wallet.
+
+With --budget or --host-budget, or a limit in the environment variable L402_BUDGET or
+L402_HOST_BUDGET (several of them with commas), what is spent is written down before
+it is paid, in --spending-file or else in l402/spending.json in Caddy's data folder,
+and a payment that would go beyond one of the limits is not made. A limit holds for
+any stretch of its length. The greatest fee counts where the wallet does not tell
+the real one, and so does a payment whose end is not known.
 
 Exit codes:
 
@@ -55,9 +62,11 @@ Exit codes:
   3   the price is above --max; nothing was paid
   4   the payment failed, or its end is not known
   5   paid, and the server still asks for payment
+  6   over budget, or the account of it cannot be kept; nothing was paid
   22  with --fail: the answer's status is 400 or more`,
 		Example: `  caddy l402 get http://127.0.0.1:8402/premium/hello
   caddy l402 get --max "50 sat" --token-file tokens.json -o report.pdf https://example.com/report.pdf
+  caddy l402 get --json --budget 1000sat/day --host-budget 200sat/day https://example.com/data
   caddy l402 get --wallet "lnd:127.0.0.1:10009?macaroon=admin.macaroon&tls_cert=tls.cert" https://example.com/
   caddy l402 get -X POST -H "Content-Type: application/json" -d @query.json https://example.com/search`,
 	}
@@ -92,6 +101,13 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, request *clien
 	out, err := o.newOutput(cmd)
 	if err != nil {
 		return err
+	}
+	out.network = wallet.Network
+	if out.account, err = o.account(); err != nil {
+		return err
+	}
+	if out.account != nil {
+		c.Budget = out.account
 	}
 	c.Trace = out.trace(wallet.Name)
 

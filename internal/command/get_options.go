@@ -26,6 +26,8 @@ type getOptions struct {
 	wallet, walletFile   string
 	admin                string
 	tokenFile            string
+	budgets, hostBudgets []string
+	spendingFile         string
 	method, data, output string
 	headers              []string
 	caCert               string
@@ -41,6 +43,9 @@ func (o *getOptions) flags(f *pflag.FlagSet) {
 	o.set = f
 	f.StringVar(&o.max, "max", "100 sat", "Greatest price, an `amount` in sat, msat or btc; a number alone is sat")
 	f.StringVar(&o.fee, "max-fee", "10 sat", "Greatest routing fee that comes on top, an `amount`")
+	f.StringArrayVar(&o.budgets, "budget", nil, "Greatest `amount` in a time, such as 1000sat/day; can be repeated")
+	f.StringArrayVar(&o.hostBudgets, "host-budget", nil, "The same for each host, or for one: `limit` 200sat/day or example.com=200sat/day")
+	f.StringVar(&o.spendingFile, "spending-file", "", "The `file` that keeps account of what was spent")
 	f.StringVarP(&o.wallet, "wallet", "w", "", "The `wallet` that pays, without secrets")
 	f.StringVar(&o.walletFile, "wallet-file", "", "A `file` that names the wallet, with secrets or without")
 	f.StringVar(&o.admin, "admin", caddy.DefaultAdminListen, "The admin API's `address` of the Caddy whose sandbox pays")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-l402/caddy-l402/internal/budget"
 	"github.com/caddy-l402/caddy-l402/internal/client"
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
 	"github.com/caddy-l402/caddy-l402/wallets"
@@ -25,6 +26,9 @@ const maxJSONBody = 16 << 20
 type output struct {
 	options     *getOptions
 	stdout, err io.Writer
+	// account is the book of spending, nil for none; network is the wallet's.
+	account *budget.File
+	network wallets.Network
 }
 
 // report is the result as JSON.
@@ -37,19 +41,29 @@ type report struct {
 	BodyBase64 []byte   `json:"body_base64,omitempty"`
 	File       string   `json:"file,omitempty"`
 	Paid       *payment `json:"paid,omitempty"`
+	// Offer is what is asked for, where it was not paid.
+	Offer *payment `json:"offer,omitempty"`
+	// Budget is what limits still allow at the host, after this exchange.
+	Budget []budgetLeft `json:"budget,omitempty"`
+	// TokenSaved says that the paid token lies in the token file.
+	TokenSaved bool `json:"token_saved"`
 	// TokenReused says that a stored token was used.
 	TokenReused bool `json:"token_reused"`
 	// Authorization is the paid credential, only where it would be lost otherwise.
 	Authorization string `json:"authorization,omitempty"`
 	Error         string `json:"error,omitempty"`
-	ExitCode      int    `json:"exit_code"`
+	// ErrorCode is the error's kind, one word.
+	ErrorCode string `json:"error_code,omitempty"`
+	ExitCode  int    `json:"exit_code"`
 }
 
 // payment is what was paid.
 type payment struct {
-	AmountMsat  uint64          `json:"amount_msat"`
+	AmountMsat uint64 `json:"amount_msat"`
+	// FeeMsat is absent where the wallet does not tell it.
+	FeeMsat     *uint64         `json:"fee_msat,omitempty"`
 	Network     wallets.Network `json:"network"`
-	PaymentHash string          `json:"payment_hash"`
+	PaymentHash string          `json:"payment_hash,omitempty"`
 	Opens       string          `json:"opens,omitempty"`
 }
 
@@ -160,15 +174,24 @@ func saveTo(name string, body io.Reader) error {
 }
 
 func (p *output) finishJSON(result *client.Result, err error) error {
-	r := report{TokenReused: result.Reused}
+	r := report{TokenReused: result.Reused, TokenSaved: result.Saved}
 	if result.URL != nil {
 		r.URL = result.URL.String()
 	}
 	if b := result.Purchase; b != nil {
-		r.Paid = &payment{
-			AmountMsat: uint64(b.Decoded.Amount), Network: b.Decoded.Network,
-			PaymentHash: b.Decoded.PaymentHash.String(), Opens: b.Opens,
+		r.Paid = paymentOf(&b.Offer)
+		if b.Fee != nil {
+			fee := uint64(*b.Fee)
+			r.Paid.FeeMsat = &fee
 		}
+	} else if result.Offer != nil && err != nil {
+		r.Offer = paymentOf(result.Offer)
+	} else if dear := (*client.PriceError)(nil); errors.As(err, &dear) {
+		r.Offer = &payment{AmountMsat: uint64(dear.Price), Network: dear.Network}
+	}
+	left, leftErr := p.left(result, p.network)
+	if r.Budget = left; err == nil {
+		err = leftErr
 	}
 	if resp := result.Response; resp != nil {
 		r.Status, r.Headers = resp.StatusCode, resp.Header
@@ -180,11 +203,18 @@ func (p *output) finishJSON(result *client.Result, err error) error {
 		r.Authorization = result.Purchase.Authorization()
 	}
 	if err != nil {
-		r.Error, r.ExitCode = err.Error(), codeOf(err)
+		r.Error, r.ErrorCode, r.ExitCode = err.Error(), wordOf(err), codeOf(err)
 	}
 	encoder := json.NewEncoder(p.stdout)
 	encoder.SetEscapeHTML(false)
 	return errors.Join(err, encoder.Encode(r))
+}
+
+func paymentOf(o *client.Offer) *payment {
+	return &payment{
+		AmountMsat: uint64(o.Decoded.Amount), Network: o.Decoded.Network,
+		PaymentHash: o.Decoded.PaymentHash.String(), Opens: o.Opens,
+	}
 }
 
 func (p *output) bodyInto(r *report, resp *http.Response) error {

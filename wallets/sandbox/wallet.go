@@ -124,6 +124,12 @@ func (w *Wallet) LookupInvoice(ctx context.Context, hash lntypes.Hash) (*wallets
 	return st, nil
 }
 
+// PayWithFee implements wallets.FeePayer: there is no fee.
+func (w *Wallet) PayWithFee(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (lntypes.Preimage, lnwire.MilliSatoshi, error) {
+	preimage, err := w.Pay(ctx, invoice, maxFee)
+	return preimage, 0, err
+}
+
 // Pay implements wallets.Payer for this sandbox's own invoices; maxFee is not needed, since no
 // fee arises. Paying a second time gives the same preimage. Errors wrap ErrBadInvoice for what
 // is no regtest invoice, ErrNotFound for one that this sandbox did not make since it was started
@@ -175,6 +181,7 @@ func (w *Wallet) Permissions(ctx context.Context) ([]string, error) {
 var (
 	_ wallets.Wallet    = (*Wallet)(nil)
 	_ wallets.Payer     = (*Wallet)(nil)
+	_ wallets.FeePayer  = (*Wallet)(nil)
 	_ wallets.Pinger    = (*Wallet)(nil)
 	_ wallets.Describer = (*Wallet)(nil)
 )

@@ -50,6 +50,12 @@ func (s *Sandbox) Pay(ctx context.Context, invoice string, _ lnwire.MilliSatoshi
 	return preimage, nil
 }
 
+// PayWithFee implements wallets.FeePayer: there is no fee.
+func (s *Sandbox) PayWithFee(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (lntypes.Preimage, lnwire.MilliSatoshi, error) {
+	preimage, err := s.Pay(ctx, invoice, maxFee)
+	return preimage, 0, err
+}
+
 func (s *Sandbox) pay(ctx context.Context, invoice string) (lntypes.Preimage, error) {
 	decoded, err := wallets.DecodeInvoice(invoice)
 	if err != nil {
@@ -76,4 +82,7 @@ func (s *Sandbox) pay(ctx context.Context, invoice string) (lntypes.Preimage, er
 }
 
 // Interface guards
-var _ wallets.Payer = (*Sandbox)(nil)
+var (
+	_ wallets.Payer    = (*Sandbox)(nil)
+	_ wallets.FeePayer = (*Sandbox)(nil)
+)
