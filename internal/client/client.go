@@ -94,6 +94,9 @@ type Result struct {
 	Reused bool
 	// Saved says that the purchase lies in the token file.
 	Saved bool
+	// Credential is "<token>:<preimage>" as it was presented last, to CredentialHost. Both are empty
+	// where no token was needed.
+	Credential, CredentialHost string
 }
 
 // Offer is a challenge whose invoice was checked.

@@ -178,6 +178,8 @@ func (x *exchange) try(ctx context.Context, token *tokenfile.Token) (*http.Respo
 			return nil, errors.New("presenting a token: it has no preimage")
 		}
 		authorization = l402.FormatAuthorization(token.Macaroon, preimage)
+		_, x.result.Credential, _ = strings.Cut(authorization, " ")
+		x.result.CredentialHost = x.req.URL.Hostname()
 	}
 	request, err := x.req.build(authorization)
 	if err != nil {

@@ -30,6 +30,9 @@ as good as money) and used again; several processes can share a file. A token is
 written down before it is used, so that a payment is not lost, and it is sent to
 no other origin than the one that sold it, redirects or not.
 
+With --netrc the token's line for a netrc is printed in place of the body, or put into
+a file, so that curl, git, nix, pip and others use it. Others' entries stay.
+
 The wallet that pays:
 
   sandbox[:<admin address>]   the sandbox of a Caddy on this machine, which is not
@@ -68,6 +71,7 @@ Exit codes:
   caddy l402 get --max "50 sat" --token-file tokens.json -o report.pdf https://example.com/report.pdf
   caddy l402 get --json --budget 1000sat/day --host-budget 200sat/day https://example.com/data
   caddy l402 get --wallet "lnd:127.0.0.1:10009?macaroon=admin.macaroon&tls_cert=tls.cert" https://example.com/
+  caddy l402 get --netrc=/etc/nix/netrc https://cache.example.com/nar/x.nar.xz
   caddy l402 get -X POST -H "Content-Type: application/json" -d @query.json https://example.com/search`,
 	}
 	var o getOptions
@@ -115,7 +119,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, request *clien
 	if result.Response != nil {
 		defer result.Response.Body.Close()
 	}
-	return out.finish(result, err)
+	return out.finish(ctx, result, err)
 }
 
 // client makes the client without its wallet.

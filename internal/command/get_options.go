@@ -25,7 +25,7 @@ type getOptions struct {
 	max, fee             string
 	wallet, walletFile   string
 	admin                string
-	tokenFile            string
+	tokenFile, netrc     string
 	budgets, hostBudgets []string
 	spendingFile         string
 	method, data, output string
@@ -50,6 +50,8 @@ func (o *getOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.walletFile, "wallet-file", "", "A `file` that names the wallet, with secrets or without")
 	f.StringVar(&o.admin, "admin", caddy.DefaultAdminListen, "The admin API's `address` of the Caddy whose sandbox pays")
 	f.StringVarP(&o.tokenFile, "token-file", "t", "", "A `file` that keeps tokens to be used again")
+	f.StringVar(&o.netrc, "netrc", "", "Print the token's line for a netrc in place of the body, or put it into a `file` (--netrc=<file>)")
+	f.Lookup("netrc").NoOptDefVal = netrcPrinted
 	f.StringVarP(&o.method, "request", "X", "", "The `method`; GET, or POST with --data")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "A header `line` to send; can be repeated")
 	f.StringVarP(&o.data, "data", "d", "", "The body to send: `text`, or @ and a file, or @- for the standard input")
@@ -88,6 +90,11 @@ func (o *getOptions) request(args []string, stdin io.Reader) (*client.Request, e
 		return nil, usageError("--max-redirects %d: it must not be negative", o.redirects)
 	case o.json && o.include:
 		return nil, usageError("--json and --include are both given: the JSON holds the headers")
+	case o.netrc != "" && o.include:
+		return nil, usageError("--netrc and --include are both given: the line stands in the place of the answer")
+	}
+	if err := o.checkNetrc(target.Hostname()); err != nil {
+		return nil, err
 	}
 	request := &client.Request{Method: o.method, URL: target, Header: http.Header{}}
 	for _, line := range o.headers {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -51,7 +52,9 @@ type report struct {
 	TokenReused bool `json:"token_reused"`
 	// Authorization is the paid credential, only where it would be lost otherwise.
 	Authorization string `json:"authorization,omitempty"`
-	Error         string `json:"error,omitempty"`
+	// Netrc is the token's line, with --netrc.
+	Netrc string `json:"netrc,omitempty"`
+	Error string `json:"error,omitempty"`
 	// ErrorCode is the error's kind, one word.
 	ErrorCode string `json:"error_code,omitempty"`
 	ExitCode  int    `json:"exit_code"`
@@ -98,13 +101,17 @@ func (p *output) trace(wallet string) client.Trace {
 }
 
 // finish prints the answer or the error, and sees to it that what was paid for is not lost.
-func (p *output) finish(result *client.Result, err error) error {
+func (p *output) finish(ctx context.Context, result *client.Result, err error) error {
 	resp := result.Response
 	if err == nil && p.options.fail && resp.StatusCode >= http.StatusBadRequest {
 		err = httpStatus(resp.StatusCode)
 	}
+	line, err := p.keepNetrc(ctx, result, err)
 	if p.options.json {
-		return p.finishJSON(result, err)
+		return p.finishJSON(result, line, err)
+	}
+	if line != "" {
+		fmt.Fprintln(p.stdout, line)
 	}
 	if err == nil {
 		err = p.printAnswer(resp)
@@ -132,6 +139,9 @@ func (p *output) printAnswer(resp *http.Response) error {
 	}
 	if p.options.output != "" {
 		return save(p.options.output, resp.Body)
+	}
+	if p.options.netrc != "" {
+		return nil // the line is what was asked for
 	}
 	if _, err := io.Copy(p.stdout, resp.Body); err != nil {
 		return fmt.Errorf("printing the body: %w", err)
@@ -173,8 +183,8 @@ func saveTo(name string, body io.Reader) error {
 	return nil
 }
 
-func (p *output) finishJSON(result *client.Result, err error) error {
-	r := report{TokenReused: result.Reused, TokenSaved: result.Saved}
+func (p *output) finishJSON(result *client.Result, line string, err error) error {
+	r := report{TokenReused: result.Reused, TokenSaved: result.Saved, Netrc: line}
 	if result.URL != nil {
 		r.URL = result.URL.String()
 	}
@@ -218,6 +228,9 @@ func paymentOf(o *client.Offer) *payment {
 }
 
 func (p *output) bodyInto(r *report, resp *http.Response) error {
+	if p.options.netrc != "" && p.options.output == "" {
+		return nil
+	}
 	if p.options.output != "" && (!p.options.fail || resp.StatusCode < http.StatusBadRequest) {
 		r.File = p.options.output
 		return save(p.options.output, resp.Body)
