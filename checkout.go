@@ -28,6 +28,7 @@ import (
 //	do=paid     the cookie for the token, and back to the page; with preimage=… where the
 //	            wallet cannot tell that it was paid
 //	do=pay      pays in the sandbox
+//	do=netrc    the token's line for a netrc, once it is paid, and the cookie too
 const (
 	// checkoutMark marks a checkout of a page that answered GET, and formMark one of a page that
 	// answered something else, which loading it again would not repeat.
@@ -96,7 +97,7 @@ func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to deal,
 	if h.forms&l402.FormCookie == 0 || r.Method == http.MethodHead || !paywall.Navigates(r) {
 		return nil
 	}
-	c := &paywall.Checkout{Sandbox: sandboxOf(r, to) != nil, Blind: to.cashier != nil && to.cashier.Blind()}
+	c := &paywall.Checkout{Sandbox: sandboxOf(r, to) != nil, Blind: to.cashier != nil && to.cashier.Blind(), Netrc: h.hasLine(r, token)}
 	if refusal == l402.ErrPreimageMissing {
 		// Nobody knows whether the last token was paid. It must not be lost for a fresh one.
 		var grant l402.Grant
@@ -213,7 +214,7 @@ func (h *Handler) readCheckout(w http.ResponseWriter, r *http.Request) (*checkou
 	}
 	c := &checkout{do: r.PostForm.Get("do"), proof: strings.ToLower(strings.TrimSpace(r.PostForm.Get("preimage")))}
 	switch c.do {
-	case "watch", "poll", "paid", "pay":
+	case "watch", "poll", "paid", "pay", "netrc":
 	default:
 		return nil, errBadCheckout
 	}
@@ -272,7 +273,7 @@ const tokenLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 // refusal, and no call to a wallet, except for a person who wants to go on: that one gets a new
 // invoice.
 func (h *Handler) refuseCheckout(w http.ResponseWriter, r *http.Request, c *checkout) error {
-	if (c.do == "paid" || c.do == "pay") && paywall.Navigates(r) {
+	if c.do != "watch" && c.do != "poll" && paywall.Navigates(r) {
 		// Never to the upstream, which did not ask for this form.
 		return h.challenge(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
 			return caddyhttp.Error(http.StatusServiceUnavailable, c.refusal)
@@ -354,6 +355,12 @@ func (h *Handler) servePaid(w http.ResponseWriter, r *http.Request, c *checkout)
 	}
 	if !paywall.Navigates(r) {
 		return writeState(w, state)
+	}
+	if c.do == "netrc" && state.Name == watch.Settled {
+		if p := h.netrcLine(r, token, c.proof); p != nil {
+			paywall.Write(w, r, p)
+			return nil
+		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if c.back == "" {

@@ -22,6 +22,8 @@ type Checkout struct {
 	Earlier string
 	// Blind says that the wallet does not tell of payments, so that the preimage is asked for.
 	Blind bool
+	// Netrc says that the gate gives the token's line for a netrc after the payment.
+	Netrc bool
 	// Sandbox says that the gate can pay by itself, with what is not money.
 	Sandbox bool
 }
@@ -88,7 +90,7 @@ func view(p *Problem, look *Look, nonce string) *View {
 	}
 	o := p.Offer
 	if o == nil {
-		v.Heading, v.Notice, v.Cure = p.Title, p.Detail, p.Cure
+		v.Heading, v.Notice, v.Cure, v.Netrc = p.Title, p.Detail, p.Cure, p.Netrc
 		v.Retry = int64((p.RetryAfter + time.Second - 1) / time.Second)
 		return v
 	}

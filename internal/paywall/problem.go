@@ -28,6 +28,8 @@ type Problem struct {
 	RetryAfter time.Duration
 	// Offer is what can be paid; nil where nothing can.
 	Offer *Offer
+	// Netrc is a line for a netrc, for whoever paid and asked for it.
+	Netrc string
 	// Look is how the page for browsers looks; nil is the built-in look.
 	Look *Look
 }
@@ -121,11 +123,12 @@ type document struct {
 	Bytes          uint64     `json:"bytes,omitempty"`
 	RetryAfter     int64      `json:"retry_after,omitempty"`
 	NotMoney       bool       `json:"not_money,omitempty"`
+	Netrc          string     `json:"netrc,omitempty"`
 }
 
 func jsonBody(p *Problem) []byte {
 	doc := document{
-		Type: "about:blank", Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code, Cure: p.Cure,
+		Type: "about:blank", Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code, Cure: p.Cure, Netrc: p.Netrc,
 		RetryAfter: int64((p.RetryAfter + time.Second - 1) / time.Second),
 	}
 	if o := p.Offer; o != nil {

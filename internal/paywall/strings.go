@@ -24,6 +24,8 @@ type Strings struct {
 	Invoice, Details, Token, Header string
 	// Preimage, PreimageHint and PreimageButton are for wallets that do not tell of payments.
 	Preimage, PreimageHint, PreimageButton string
+	// Netrc asks for the line for a netrc, and NetrcHint says what it is for.
+	Netrc, NetrcHint string
 	// NotMoney warns of the sandbox, and SandboxPay pays there.
 	NotMoney, SandboxPay string
 	// Notices are said above an offer, by the code of the refusal.
@@ -48,8 +50,9 @@ var English = Strings{
 	Preimage:       "Paid, and nothing happens?",
 	PreimageHint:   "Or enter the preimage (proof of payment) that your wallet shows: 64 digits and letters from a to f.",
 	PreimageButton: "Continue",
-	NotMoney:       "This is the sandbox: its invoices are not money. Do not pay them from a real wallet.",
-	SandboxPay:     "Pay in the sandbox",
+	Netrc:          "Get the line for a netrc", NetrcHint: "After the payment, for curl, git, nix, pip, apt:",
+	NotMoney:   "This is the sandbox: its invoices are not money. Do not pay them from a real wallet.",
+	SandboxPay: "Pay in the sandbox",
 	Notices: map[string]string{
 		"payment_pending":   "The payment has not arrived yet.",
 		"invoice_expired":   "The last invoice expired unpaid. Here is a new one.",

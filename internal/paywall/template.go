@@ -45,6 +45,9 @@ type View struct {
 	// page answers a form, which only its sender can send again.
 	Back string
 
+	// Netrc is the line for a netrc where that was asked for; the template "payment" shows it.
+	Netrc string
+
 	// Nonce must stand in each <style> and <script>.
 	Nonce string
 	Style template.CSS
@@ -105,10 +108,11 @@ func samples() []*Problem {
 		Macaroon: "AgEE", InvoiceExpires: time.Now().Add(time.Minute), Terms: "valid for 24h",
 	}
 	with := offer
-	with.NotMoney, with.Checkout = true, &Checkout{Action: "?l402-checkout", Back: "./", Earlier: "AgEE", Blind: true, Sandbox: true}
+	with.NotMoney, with.Checkout = true, &Checkout{Action: "?l402-checkout", Back: "./", Earlier: "AgEE", Blind: true, Sandbox: true, Netrc: true}
 	return []*Problem{
 		{Status: 402, Code: "payment_required", Title: "Payment Required", Offer: &offer},
 		{Status: 402, Code: "payment_pending", Title: "Payment Required", Offer: &with},
+		{Status: 200, Code: "paid", Title: "Paid", Netrc: "machine example.com login l402 password AgEE"},
 		{Status: 503, Code: "wallet_unavailable", Title: "Payments Unavailable", Detail: "Down.", Cure: "Wait.", RetryAfter: time.Second},
 	}
 }

@@ -29,6 +29,9 @@ func textBody(p *Problem) []byte {
 			b.WriteString("\nThis is the sandbox wallet: its invoices are not money.\n")
 		}
 	}
+	if p.Netrc != "" {
+		fmt.Fprintf(&b, "\n%s\n", p.Netrc)
+	}
 	if p.Cure != "" {
 		fmt.Fprintf(&b, "\n%s\n", p.Cure)
 	}

@@ -13,9 +13,9 @@ import (
 // only tells our entries from others.
 const Login = "l402"
 
-// maxLine is the longest line that all readers take: curl's buffer has 4096 bytes, and it drops
+// MaxLine is the longest line that all readers take: curl's buffer has 4096 bytes, and it drops
 // what is longer without a word.
-const maxLine = 3990
+const MaxLine = 3990
 
 // The errors of this package.
 var (
@@ -40,9 +40,9 @@ func Line(host, credential string) (string, error) {
 		return "", fmt.Errorf("%w: the host %q has letters that it cannot hold", ErrUnfit, host)
 	case credential == "" || !plain(credential):
 		return "", fmt.Errorf("%w: the token has letters that it cannot hold", ErrUnfit)
-	case len(line) > maxLine:
+	case len(line) > MaxLine:
 		return "", fmt.Errorf("%w: the line has %d bytes and programs read %d; keep the token with --token-file",
-			ErrUnfit, len(line), maxLine)
+			ErrUnfit, len(line), MaxLine)
 	}
 	return line, nil
 }
