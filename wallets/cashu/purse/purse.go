@@ -34,7 +34,8 @@ type Options struct {
 	// Seed gives the secrets. It must not serve a second purse of the same mint and unit,
 	// unless they share Name and Lock.
 	Seed *ecash.Seed
-	// Keys are the keys that ecash for this purse may be locked to (NUT-11).
+	// Keys are the keys that ecash for this purse may be locked to (NUT-11). Without the mint
+	// only ecash for the first is taken: it must be nobody else's, no other process's either.
 	Keys []*ecash.PrivateKey
 	// Name tells purses of the same mint and unit apart, such as those of tenants.
 	Name string
