@@ -290,3 +290,17 @@ func (m *Mint) Settle(t testing.TB, paid bool) {
 		}
 	}
 }
+
+// Payments gives the amounts that were paid over Lightning, by payment hash. An invoice that was paid
+// twice has two.
+func (m *Mint) Payments() map[[32]byte][]uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[[32]byte][]uint64)
+	for _, q := range m.melts {
+		if q.state == "PAID" {
+			out[q.hash] = append(out[q.hash], q.amount)
+		}
+	}
+	return out
+}

@@ -40,6 +40,8 @@ type Options struct {
 	Cached bool
 	// FeeReserve is what melts set aside; LightningFee is what payments cost.
 	FeeReserve, LightningFee uint64
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 }
 
 // Payment is what becomes of the Lightning payments of melts.
@@ -261,6 +263,11 @@ func answer(v any) []byte {
 }
 
 // now is the mint's clock.
-func (m *Mint) now() time.Time { return time.Now() }
+func (m *Mint) now() time.Time {
+	if m.opts.Now != nil {
+		return m.opts.Now()
+	}
+	return time.Now()
+}
 
 var _ http.Handler = (*Mint)(nil)

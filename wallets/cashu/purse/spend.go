@@ -230,19 +230,22 @@ func (p *Purse) split(ctx context.Context, k mint.Keyset, amounts []uint64, id s
 	if err != nil {
 		return nil, err
 	}
-	give := id != ""
-	if !give {
-		id = newID("x")
+	keep := len(rest)
+	if id == "" {
+		id, keep = newID("x"), keep+len(amounts)
 	}
-	rec := record{ID: id, Kind: opSplit, State: stateBegun, Time: p.opts.Now(), Inputs: inputs, Fee: fee}
+	return p.regroup(ctx, k, inputs, fee, append(rest, amounts...), keep, id)
+}
+
+// regroup swaps proofs of ours for others, of which the first ones are to keep. The caller has
+// p.choosing.
+func (p *Purse) regroup(ctx context.Context, k mint.Keyset, inputs []token.Proof, fee uint64, amounts []uint64, keep int, id string) (*op, error) {
+	rec := record{ID: id, Kind: opSplit, State: stateBegun, Time: p.opts.Now(), Inputs: inputs, Fee: fee, Keep: keep}
+	var err error
 	if rec.Ys, err = points(inputs); err != nil {
 		return nil, err
 	}
-	rec.Keep = len(rest)
-	if !give {
-		rec.Keep += len(amounts)
-	}
-	if rec.Outputs, err = p.slots(ctx, k.ID, append(rest, amounts...)); err != nil {
+	if rec.Outputs, err = p.slots(ctx, k.ID, amounts); err != nil {
 		return nil, err
 	}
 	o := newOp(rec)
