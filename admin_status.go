@@ -30,7 +30,8 @@ type offerFacts struct {
 	Service      string   `json:"service"`
 	Tier         uint8    `json:"tier"`
 	Capabilities []string `json:"capabilities,omitempty"`
-	PriceMsat    uint64   `json:"price_msat"`
+	PriceMsat    uint64   `json:"price_msat"` // zero where it depends on the request
+	Price        string   `json:"price"`      // in words
 	Wallet       string   `json:"wallet"`
 	Terms        string   `json:"terms"`
 	Scope        string   `json:"scope"`
@@ -58,7 +59,7 @@ func (a *App) adminStatus(*http.Request) (any, error) {
 	a.mu.Lock()
 	for _, o := range a.offers {
 		status.Offers = append(status.Offers, offerFacts{
-			Service: o.Service, Tier: o.Tier, Capabilities: o.Capabilities, PriceMsat: uint64(o.Price),
+			Service: o.Service, Tier: o.Tier, Capabilities: o.Capabilities, PriceMsat: uint64(o.Price), Price: o.price(),
 			Wallet: o.Wallet, Terms: o.bought(), Scope: o.Scope,
 		})
 	}

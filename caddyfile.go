@@ -11,8 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
-
-	"github.com/caddy-l402/caddy-l402/internal/pricing"
 )
 
 func init() {
@@ -38,6 +36,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		return nil, err
 	}
 	var handler Handler
+	handler.matcherToken = h.MatcherToken
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
@@ -114,6 +113,9 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 // UnmarshalCaddyfile reads
 //
 //	l402 [<matcher>] <number> sat|msat|btc {
+//		price                <number> <unit> <matcher>|<matcher module> <args...>
+//		min                  <number> <unit>
+//		max                  <number> <unit>
 //		wallet               <name>
 //		service              <name> [<tier>]
 //		capabilities         <name...>
@@ -153,17 +155,18 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //	}
 //
 // The line `exempt` can be repeated: a request that matches any of them is free. It replaces the
-// default, which is `exempt path /.well-known/*`. The line `example` can be repeated, too.
+// default, which is `exempt path /.well-known/*`. The lines `example` and `price` can be repeated,
+// too: of the prices the first that matches counts.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	args := d.RemainingArgs()
 	if len(args) != 2 {
 		return d.Errf("expected a price such as `l402 /premium/* 10 sat`, got %d words where number and unit belong", len(args))
 	}
-	if _, err := pricing.Parse(args[0], args[1]); err != nil {
+	h.Price = args[0] + " " + args[1]
+	if _, err := readAmount(h.Price); err != nil {
 		return d.WrapErr(err)
 	}
-	h.Price = args[0] + " " + args[1]
 
 	seen := map[string]bool{}
 	for d.NextBlock(0) {
@@ -172,7 +175,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if !ok {
 			return d.Errf("unknown option %q of l402", option)
 		}
-		if seen[option] && option != "exempt" && option != "example" {
+		if seen[option] && option != "exempt" && option != "example" && option != "price" {
 			return d.Errf("option %q of l402 is given twice", option)
 		}
 		seen[option] = true
@@ -188,6 +191,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // options are the lines of the directive's block.
 var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
+	"price":                (*Handler).parsePriceRow,
+	"min":                  func(h *Handler, d *caddyfile.Dispenser) error { return parseBound(d, &h.Min) },
+	"max":                  func(h *Handler, d *caddyfile.Dispenser) error { return parseBound(d, &h.Max) },
 	"wallet":               func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Wallet) },
 	"service":              (*Handler).parseService,
 	"capabilities":         func(h *Handler, d *caddyfile.Dispenser) error { return words(d, &h.Capabilities) },

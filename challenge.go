@@ -35,13 +35,13 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.nobodyToPay(w, r, err)
 	}
 	if err := h.quote(r, &to); err != nil {
-		return h.walletFailed(w, r, nil, to, err)
+		return h.nobodyToPay(w, r, err)
 	}
 	bound, ok := h.bindings(r)
 	if !ok {
 		return h.answer(w, r, unsellable())
 	}
-	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r, to), h.Prefetch)
+	invoice, err := to.cashier.Take(r.Context(), h.invoiceRequest(r, to), h.prefetch(to))
 	if err != nil {
 		return h.walletFailed(w, r, next, to, err)
 	}
@@ -123,14 +123,30 @@ func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next cadd
 	return h.answer(w, r, unavailable(to.cashier.RetryAfter()))
 }
 
-// nobodyToPay answers a request whose payee cannot be found. It is never free, and nobody else
-// is paid.
+// nobodyToPay answers a request whose payee or price cannot be found. It is never free, nobody else
+// is paid, and no price is guessed.
 func (h *Handler) nobodyToPay(w http.ResponseWriter, r *http.Request, err error) error {
-	metrics.unavailable(h.Service)
-	if c := h.logger.Check(zap.DebugLevel, "nobody to pay"); c != nil {
+	if c := h.logger.Check(zap.DebugLevel, "nothing to pay"); c != nil {
 		c.Write(zap.String("wallet", h.Wallet), zap.Error(err))
 	}
-	return h.answer(w, r, noPayee())
+	problem := h.noDeal(err)
+	if problem.Status == http.StatusServiceUnavailable {
+		metrics.unavailable(h.Service)
+	}
+	return h.answer(w, r, problem)
+}
+
+// noDeal is the problem of a request that has no deal.
+func (h *Handler) noDeal(err error) *paywall.Problem {
+	switch {
+	case errors.Is(err, errPriceRefused):
+		return priceRefused(h.tariff)
+	case errors.Is(err, errPriceUnknown):
+		return priceUnknown()
+	case errors.Is(err, errAmbiguous):
+		return ambiguous()
+	}
+	return noPayee()
 }
 
 // maxBound is the longest host and path together that a token is bound to; it leaves room for
@@ -178,6 +194,9 @@ func (h *Handler) sold(bound l402.Terms, to deal) l402.Terms {
 	bound.Service, bound.Tier, bound.Capabilities = h.Service, h.Tier, h.Capabilities
 	bound.ValidUntil, bound.Request = time.Now().Add(to.valid), to.binding
 	bound.Uses, bound.Bytes = to.uses, to.bytes
+	if h.tariff != nil {
+		bound.Price = to.price // nothing else tells it later, when the request is another one
+	}
 	return bound
 }
 

@@ -15,6 +15,8 @@ import (
 type deal struct {
 	payee
 	quote
+	// filled says that the request filled the price in, so that hardly another one has the same.
+	filled bool
 }
 
 // quote is a price with what it buys.
@@ -28,12 +30,21 @@ type quote struct {
 // dealOf finds what a request is about, from memory alone: paid requests ask for it too.
 func (h *Handler) dealOf(r *http.Request) (deal, error) {
 	to, err := h.payee(r)
-	return deal{payee: to}, err
+	d := deal{payee: to}
+	if h.tariff == nil || err != nil {
+		return d, err
+	}
+	err = h.tariff.apply(r, &d)
+	return d, err
 }
 
 // quote finds what is sold to an unpaid request now, and for how much.
 func (h *Handler) quote(_ *http.Request, to *deal) error {
-	to.quote = quote{price: h.price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
+	price := h.price
+	if h.tariff != nil {
+		price = to.price
+	}
+	to.quote = quote{price: price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
 	return nil
 }
 
@@ -46,6 +57,15 @@ func (h *Handler) requote(to *deal, g *l402.Grant, inv *wallets.Invoice) {
 			to.valid = sold
 		}
 	}
+}
+
+// prefetch is how many invoices for such a deal may be made beforehand. The price of one that the
+// request filled in is hardly asked for again.
+func (h *Handler) prefetch(to deal) int {
+	if to.filled {
+		return 0
+	}
+	return h.Prefetch
 }
 
 // termsOf gives the deal in the words of the configuration.

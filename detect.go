@@ -70,6 +70,9 @@ func (h *Handler) pendingInvoice(to deal, standing cashier.Standing, g *l402.Gra
 	}
 	invoice := &wallets.Invoice{PaymentRequest: standing.Invoice, PaymentHash: g.PaymentHash}
 	want := wallets.InvoiceRequest{Amount: h.price}
+	if g.Price > 0 {
+		want.Amount = g.Price
+	}
 	if sale, known := sales.Get(g.PaymentHash); known {
 		want.Amount = lnwire.MilliSatoshi(sale.AmountMsat)
 	}

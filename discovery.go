@@ -125,6 +125,11 @@ func (h *Handler) listing(at place) discovery.Route {
 			Host: h.Scope != scopeAny, Path: h.Scope == scopePath, Request: h.cashier == nil,
 		},
 	}
+	if h.tariff != nil {
+		least, most := h.tariff.span()
+		route.PriceMsat, route.LeastMsat, route.MostMsat = 0, uint64(least), uint64(most)
+		route.Terms.Request = true
+	}
 	if !h.Limit.Off {
 		route.Limit = rateOf(h.Limit.Events, time.Duration(h.Limit.Window))
 	}

@@ -26,7 +26,7 @@ func (h *Handler) rehearse(w http.ResponseWriter, r *http.Request, next caddyhtt
 func (h *Handler) verdict(r *http.Request) string {
 	to, err := h.dealOf(r)
 	if err != nil {
-		return codeNoPayee
+		return h.noDeal(err).Code
 	}
 	var grant l402.Grant
 	_, refusal := h.gate.check(r, to.binding, &grant)

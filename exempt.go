@@ -50,8 +50,10 @@ func servePreflight(w http.ResponseWriter, r *http.Request, next caddyhttp.Handl
 	bare := r.WithContext(r.Context())
 	bare.Body, bare.ContentLength, bare.TransferEncoding, bare.Trailer = http.NoBody, 0, nil, nil
 	bare.Header = r.Header.Clone()
-	for _, name := range []string{"Content-Length", "Content-Type", "Content-Encoding", "Expect", "Upgrade",
-		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+	for _, name := range []string{"Content-Length", "Content-Type", "Content-Encoding", "Expect", "Upgrade"} {
+		bare.Header.Del(name)
+	}
+	for _, name := range methodOverrides {
 		bare.Header.Del(name)
 	}
 	// An upstream that refuses OPTIONS with an error is one that does not know CORS.

@@ -40,8 +40,21 @@ func init() {
 // {http.l402.code}, .detail, .cure, .price_sat, .price_msat, .invoice, .macaroon and .terms.
 type Handler struct {
 	// What a payment costs: a number and a unit, such as "10 sat", "1500 msat" or
-	// "0.0001 btc". Required.
+	// "0.0001 btc". The number may be a placeholder, such as "{http.vars.sat} sat"; then min and
+	// max are required, and a token opens requests for which the placeholder gives the price
+	// that it was sold at. Required.
 	Price string `json:"price,omitempty"`
+
+	// The prices of requests that match something. The first row that matches counts, and the
+	// handler's price where none does. A token opens the requests of the row that it was sold
+	// for.
+	Prices []PriceRow `json:"prices,omitempty"`
+
+	// The least price of a request. A request that names less is refused. Default: none.
+	Min string `json:"min,omitempty"`
+
+	// The greatest price of a request. A request that names more is refused. Default: none.
+	Max string `json:"max,omitempty"`
 
 	// The name of the wallet that is paid, as declared in the l402 app. With a placeholder,
 	// such as {http.vars.tenant}, each request names its own; tokens are then bound to it, and
@@ -157,7 +170,8 @@ type Handler struct {
 
 	freeCounter *free.Counter
 
-	price    lnwire.MilliSatoshi
+	price    lnwire.MilliSatoshi // zero where it depends on the request
+	tariff   *tariff             // nil where it does not
 	forms    l402.Form
 	gate     gate
 	exempt   caddyhttp.MatcherSets
@@ -165,6 +179,9 @@ type Handler struct {
 	look     *paywall.Look
 	closing  context.Context    // ends when the server begins to shut down
 	paid     prometheus.Counter // resolved once: it counts every paid request
+
+	// matcherToken reads a matcher by its name, while a Caddyfile is adapted.
+	matcherToken func() (caddy.ModuleMap, bool, error)
 }
 
 // Limit is a number of events in a time.
@@ -209,6 +226,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.DryRun {
 		return h.rehearse(w, r, next)
 	}
+	h.tariff.settleMethod(r.Header)
 	to, err := h.dealOf(r)
 	if err != nil {
 		return h.nobodyToPay(w, r, err)
@@ -268,9 +286,13 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 
 // terms is what two handlers that share a product must agree on.
 func (h *Handler) terms() terms {
-	return terms{
+	t := terms{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		Price: h.price, Wallet: h.Wallet, Valid: time.Duration(h.Valid), Scope: h.Scope,
 		Uses: h.Uses, Bytes: h.Bytes,
 	}
+	if h.tariff != nil {
+		t.Tariff = h.tariff.text
+	}
+	return t
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
+	"github.com/caddy-l402/caddy-l402/internal/pricing"
 	"github.com/caddy-l402/caddy-l402/internal/watch"
 	"github.com/caddy-l402/caddy-l402/l402"
 )
@@ -23,6 +24,8 @@ const (
 	codeRepeated        = "request_in_flight"
 	codeCheckout        = "checkout_refused"
 	codeUnsellable      = "address_unsellable"
+	codePriceUnknown    = "price_unknown"
+	codePriceRefused    = "price_refused"
 )
 
 // errPending and errInvoiceExpired refuse a token whose payment the wallet was asked for.
@@ -119,6 +122,36 @@ func unsellable() *paywall.Problem {
 		Detail: "A token is bound to the host or the path of the request, and this one has no host or too long an address.",
 		Cure:   "Name the host, and use a shorter address.",
 	}
+}
+
+// ambiguous is the 400 for an address that an upstream may read as one with another price.
+func ambiguous() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusBadRequest, Title: "Bad Request", Code: codeUnsellable,
+		Detail: "The address can be read in two ways that have different prices.",
+		Cure:   "Write the path without %25, backslashes and semicolons.",
+	}
+}
+
+// priceUnknown is the 503 for a request whose price the operator's side does not tell now.
+func priceUnknown() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Price Unknown", Code: codePriceUnknown,
+		Detail: "What this request costs is not known at the moment.", Cure: cureLater, RetryAfter: 10 * time.Second,
+	}
+}
+
+// priceRefused is the 400 for a request that names a price which is none or out of bounds.
+func priceRefused(t *tariff) *paywall.Problem {
+	p := &paywall.Problem{
+		Status: http.StatusBadRequest, Title: "Bad Request", Code: codePriceRefused,
+		Detail: "This request names its own price, and what it names is no price that is accepted.",
+		Cure:   "Name a plain decimal number.",
+	}
+	if t != nil {
+		p.Cure = "Name a plain decimal number that is worth " + pricing.Format(t.least) + " to " + pricing.Format(t.most) + "."
+	}
+	return p
 }
 
 // checkoutRefused is the 403 for a request of a payment page that is not answered.

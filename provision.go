@@ -57,6 +57,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionExempt(ctx); err != nil {
 		return err
 	}
+	if err := h.provisionTariff(ctx); err != nil {
+		return err
+	}
 	if h.limiter, err = h.app.limiter(h.Service); err != nil {
 		return err
 	}
@@ -111,14 +114,11 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func (h *Handler) checkPrice() (err error) {
+func (h *Handler) checkPrice() error {
 	if h.Price == "" {
 		return errors.New(`no price: add one, such as "10 sat"`)
 	}
-	if h.price, err = pricing.ParseText(h.Price); err != nil {
-		return fmt.Errorf("price: %w", err)
-	}
-	return nil
+	return h.readTariff()
 }
 
 func (h *Handler) checkTimes() error {
@@ -193,9 +193,7 @@ func (h *Handler) checkWords() (err error) {
 // every client.
 func (h *Handler) checkSize() error {
 	to := deal{payee: payee{binding: bindingOf("", "")}}
-	if err := h.quote(nil, &to); err != nil {
-		return err
-	}
+	to.quote = quote{price: pricing.MaxAmount, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
 	longest := h.sold(l402.Terms{Host: strings.Repeat("x", maxBound)}, to)
 	if _, err := l402.Mint(new(l402.MasterKey), l402.Identifier{}, longest.Caveats()); err != nil {
 		return fmt.Errorf("capabilities: no token can hold these %d: use fewer or shorter ones: %w", len(h.Capabilities), err)

@@ -24,6 +24,8 @@ type terms struct {
 	Scope        string
 	Uses         uint64
 	Bytes        uint64
+	// Tariff says how the price depends on the request; it is empty where it does not.
+	Tariff string
 }
 
 // opens tells whether a token sold on these terms opens what is sold on the others.
@@ -45,7 +47,7 @@ func (t terms) opens(other terms) bool {
 // sameDeal tells whether the two agree on everything but the capabilities.
 func (t terms) sameDeal(other terms) bool {
 	return t.Price == other.Price && t.Wallet == other.Wallet && t.Valid == other.Valid &&
-		t.Scope == other.Scope && t.Uses == other.Uses && t.Bytes == other.Bytes
+		t.Scope == other.Scope && t.Uses == other.Uses && t.Bytes == other.Bytes && t.Tariff == other.Tariff
 }
 
 // undercuts tells whether a token sold on these terms opens what is sold on the others without
@@ -55,7 +57,7 @@ func (t terms) undercuts(other terms) bool {
 	if !t.opens(other) || t.sameDeal(other) {
 		return false
 	}
-	return other.opens(t) || t.Wallet != other.Wallet || t.Scope != other.Scope ||
+	return other.opens(t) || t.Tariff != other.Tariff || t.Wallet != other.Wallet || t.Scope != other.Scope ||
 		t.Price < other.Price || t.Valid > other.Valid || t.Uses != other.Uses || t.Bytes != other.Bytes
 }
 
@@ -88,11 +90,19 @@ func (t terms) String() string {
 		wallet = fmt.Sprintf("wallet %q", t.Wallet)
 	}
 	s := fmt.Sprintf("tier %d for %s to %s, %s, scope %s",
-		t.Tier, pricing.Format(t.Price), wallet, t.bought(), t.Scope)
+		t.Tier, t.price(), wallet, t.bought(), t.Scope)
 	if len(t.Capabilities) > 0 {
 		s += ", capabilities " + strings.Join(t.Capabilities, " ")
 	}
 	return s
+}
+
+// price is what a payment costs in words for the operator.
+func (t terms) price() string {
+	if t.Tariff != "" {
+		return t.Tariff
+	}
+	return pricing.Format(t.Price)
 }
 
 // bought says in words what a payment buys, for operators and clients.

@@ -3,6 +3,8 @@ package l402
 import (
 	"strings"
 	"testing"
+
+	"github.com/lightningnetwork/lnd/lnwire"
 )
 
 func TestCaveats(t *testing.T) {
@@ -204,9 +206,9 @@ func TestCaveats(t *testing.T) {
 
 func TestEffectiveLimits(t *testing.T) {
 	mac := mintRaw(t, "services=svc:0", "svc_valid_until=1800000009", "svc_uses=9", "svc_bytes=99",
-		"svc_uses=8", "svc_valid_until=1800000005", "svc_bytes=50", "svc_uses=3", "svc_price_msat=7")
+		"svc_uses=8", "svc_valid_until=1800000005", "svc_bytes=50", "svc_uses=3")
 	g, err := verify(mac, &testPreimage, &Want{Service: "svc", Now: testNow})
-	if err != nil || g.ValidUntil != 1_800_000_005 || g.Uses != 3 || g.Bytes != 50 || g.Price != 7 {
+	if err != nil || g.ValidUntil != 1_800_000_005 || g.Uses != 3 || g.Bytes != 50 {
 		t.Errorf("got %+v, %v", g, err)
 	}
 }
@@ -224,5 +226,23 @@ func TestWrongPreimageInside(t *testing.T) {
 	mac = mintRaw(t, "services=svc:0", "preimage=x", "preimage="+testPreimage.String())
 	if g, err := verify(mac, nil, &Want{Service: "svc"}); err != ErrMalformedCaveat || g != (Grant{}) {
 		t.Errorf("malformed before the right one: got %+v, %v", g, err)
+	}
+}
+
+// TestGrantPriceIsTheServers: a holder can write a price into a token that has none, and it tells
+// nothing.
+func TestGrantPriceIsTheServers(t *testing.T) {
+	for _, test := range []struct {
+		caveats string
+		want    lnwire.MilliSatoshi
+	}{
+		{"services=svc:0|svc_price_msat=7|svc_uses=5", 7},
+		{"services=svc:0|svc_price_msat=7|svc_uses=5|svc_price_msat=7", 7},
+		{"services=svc:0|svc_uses=5|svc_price_msat=7", 0},
+	} {
+		mac := mintRaw(t, strings.Split(test.caveats, "|")...)
+		if g, err := verify(mac, &testPreimage, &Want{Service: "svc", Now: testNow}); err != nil || g.Price != test.want {
+			t.Errorf("%s: got %d, %v", test.caveats, g.Price, err)
+		}
 	}
 }

@@ -70,8 +70,8 @@ type Grant struct {
 	Uses uint64
 	// Bytes is how many bytes the token buys; 0 means without limit.
 	Bytes uint64
-	// Price is the price in millisatoshi that the token says it was sold at; 0 means that it
-	// does not say.
+	// Price is the price in millisatoshi that the token was sold at; 0 means that it does not
+	// say. What a holder added does not count: see the note at Want.RequireHost.
 	Price lnwire.MilliSatoshi
 	// PreimageKnown says that the credential holds the preimage of the payment hash.
 	PreimageKnown bool
@@ -167,9 +167,11 @@ func (t *opened) judge(root *[32]byte, w *Want, g *Grant) error {
 		SoldUntil:     int64(check.validUntil.first),
 		Uses:          check.uses.least,
 		Bytes:         check.bytes.least,
-		Price:         lnwire.MilliSatoshi(check.price.number),
 		PreimageKnown: t.known,
 		Paid:          t.known,
+	}
+	if check.price.sold { // a holder can write any other
+		g.Price = lnwire.MilliSatoshi(check.price.number)
 	}
 	if !t.known {
 		return ErrPreimageMissing

@@ -32,6 +32,7 @@ type status struct {
 		Tier         uint8    `json:"tier"`
 		Capabilities []string `json:"capabilities"`
 		PriceMsat    uint64   `json:"price_msat"`
+		Price        string   `json:"price"`
 		Wallet       string   `json:"wallet"`
 		Terms        string   `json:"terms"`
 		Scope        string   `json:"scope"`
@@ -127,7 +128,10 @@ func (s *status) print(out io.Writer) error {
 	fmt.Fprintln(w)
 	row("SERVICE", "TIER", "PRICE", "BUYS", "BOUND TO", "WALLET", "CAPABILITIES")
 	for _, o := range s.Offers {
-		row(o.Service, fmt.Sprint(o.Tier), pricing.Format(lnwire.MilliSatoshi(o.PriceMsat)), o.Terms, o.Scope, o.Wallet,
+		if o.Price == "" { // of an older server
+			o.Price = pricing.Format(lnwire.MilliSatoshi(o.PriceMsat))
+		}
+		row(o.Service, fmt.Sprint(o.Tier), o.Price, o.Terms, o.Scope, o.Wallet,
 			strings.Join(o.Capabilities, " "))
 	}
 	fmt.Fprintln(w)

@@ -58,6 +58,9 @@ type Route struct {
 	Methods []string
 	// PriceMsat is the price in millisatoshi; zero says that it depends on the request.
 	PriceMsat uint64
+	// LeastMsat and MostMsat are what a payment costs at least and at most where the price
+	// depends on the request; zero where that is not known.
+	LeastMsat, MostMsat uint64
 	// Terms are what a payment buys.
 	Terms Terms
 	// InputSchema is the JSON Schema of a request's body, or of its query where it has none.

@@ -64,6 +64,8 @@ type resourceJSON struct {
 type pricing struct {
 	Model     string `json:"model"`
 	PriceMsat uint64 `json:"price_msat,omitempty"`
+	LeastMsat uint64 `json:"min_price_msat,omitempty"`
+	MostMsat  uint64 `json:"max_price_msat,omitempty"`
 }
 
 type terms struct {
@@ -177,7 +179,7 @@ func (r *Route) capability() string {
 
 func (r *Route) pricing() pricing {
 	if r.PriceMsat == 0 {
-		return pricing{Model: "dynamic"}
+		return pricing{Model: "dynamic", LeastMsat: r.LeastMsat, MostMsat: r.MostMsat}
 	}
 	return pricing{Model: "fixed", PriceMsat: r.PriceMsat}
 }

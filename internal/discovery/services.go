@@ -39,6 +39,8 @@ type routeJSON struct {
 type price struct {
 	Type       string `json:"type"`
 	AmountMsat uint64 `json:"amount_msat,omitempty"`
+	LeastMsat  uint64 `json:"min_amount_msat,omitempty"`
+	MostMsat   uint64 `json:"max_amount_msat,omitempty"`
 }
 
 type endpointJSON struct {
@@ -119,7 +121,7 @@ func (r *Route) route(path string) routeJSON {
 
 func (r *Route) price() price {
 	if r.PriceMsat == 0 {
-		return price{Type: "dynamic"}
+		return price{Type: "dynamic", LeastMsat: r.LeastMsat, MostMsat: r.MostMsat}
 	}
 	return price{Type: "static", AmountMsat: r.PriceMsat}
 }

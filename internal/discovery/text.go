@@ -68,6 +68,9 @@ func (r resource) words(amount func(uint64) string) []string {
 		}
 	}
 	price := "depends on the request"
+	if r.LeastMsat > 0 && r.MostMsat > 0 {
+		price = amount(r.LeastMsat) + " to " + amount(r.MostMsat) + ", it depends on the request"
+	}
 	if r.PriceMsat > 0 {
 		price = amount(r.PriceMsat)
 	}
