@@ -58,7 +58,7 @@ func TestMailboxComesBackAfterTheConnectionWasGivenUp(t *testing.T) {
 	})
 	time.Sleep(time.Second)
 	began := time.Now()
-	if _, err := w.CreateInvoice(t.Context(), usual); !errors.Is(err, wallets.ErrUnavailable) || time.Since(began) > time.Second {
+	if _, err := w.CreateInvoice(t.Context(), usual); !errors.Is(err, wallets.ErrUnavailable) || time.Since(began) > 10*time.Second {
 		t.Errorf("while the mailbox is away: %v after %s", err, time.Since(began))
 	}
 	p.mail.restart(t)
@@ -78,7 +78,7 @@ func TestMailboxLosesEverythingSilently(t *testing.T) {
 	p.mail.setSilent(true)
 	select {
 	case <-l.lost:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("a dead connection is not noticed")
 	}
 	p.mail.setSilent(false)
@@ -123,7 +123,7 @@ func TestClose(t *testing.T) {
 		if err := w.(*Wallet).Close(); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(began); took > 6*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("closing took %s", took)
 		}
 		if err := <-done; !errors.Is(err, net.ErrClosed) {
