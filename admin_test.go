@@ -103,7 +103,7 @@ func TestAdminWithoutApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	if err := caddy.Load(config, true); err != nil {
+	if err := load(config); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = caddy.Stop() }()

@@ -162,7 +162,7 @@ func TestMethodsAreChargedInEveryCase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Load([]byte(strings.Replace(string(config), `"methods":["POST"]`, `"methods":["post"]`, 1)), true); err != nil {
+	if err := load([]byte(strings.Replace(string(config), `"methods":["POST"]`, `"methods":["post"]`, 1))); err != nil {
 		t.Fatal(err)
 	}
 	s.want(402, "POST", "/x")

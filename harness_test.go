@@ -83,12 +83,14 @@ func serveWith(t testing.TB, globals, wallets, site string) *server {
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
+		running = nil
 	})
 	return s
 }
 
 // config is a whole Caddyfile for the server's address.
 func (s *server) config(wallets, site string) string {
+	port := s.addr[strings.LastIndexByte(s.addr, ':')+1:]
 	return fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -105,7 +107,11 @@ http://%s, http://other.test:%s {
 	bind 127.0.0.1
 	%s
 }
-`, s.storage, s.globals, wallets, s.addr, s.addr[strings.LastIndexByte(s.addr, ':')+1:], site)
+http://goodbye.test:%s {
+	bind 127.0.0.1
+	goodbye
+}
+`, s.storage, s.globals, wallets, s.addr, port, site, port)
 }
 
 func (s *server) reload(text string) {
@@ -120,7 +126,7 @@ func (s *server) tryReload(text string) error {
 	if err != nil {
 		return fmt.Errorf("adapting: %w", err)
 	}
-	return caddy.Load(config, true)
+	return load(config)
 }
 
 // answer is a response that was read.

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/btcsuite/btcd/chaincfg"
-	"github.com/caddyserver/caddy/v2"
 	"github.com/lightningnetwork/lnd/zpay32"
 
 	"github.com/caddy-l402/caddy-l402/l402"
@@ -245,11 +244,11 @@ func TestLinkPointsToAManifestThatIsThere(t *testing.T) {
 // TestJSONAloneHasAManifest is for configurations that no Caddyfile wrote.
 func TestJSONAloneHasAManifest(t *testing.T) {
 	s := serve(t, "wallet play sandbox", gated)
-	config := fmt.Sprintf(`{"admin":{"disabled":true},"storage":{"module":"file_system","root":%q},"apps":{
+	config := fmt.Sprintf(`{"admin":{"disabled":true,"config":{"persist":false}},"storage":{"module":"file_system","root":%q},"apps":{
 		"l402":{"wallets":{"play":{"wallet":"sandbox"}}},
 		"http":{"servers":{"s":{"listen":[%q],"routes":[{"handle":[{"handler":"l402","price":"5 sat","service":"json"}]}]}}}}}`,
 		s.storage, s.addr)
-	if err := caddy.Load([]byte(config), true); err != nil {
+	if err := load([]byte(config)); err != nil {
 		t.Fatal(err)
 	}
 	if got := offered(t, s.want(200, "GET", "/.well-known/l402.json").body); !slices.Equal(got, []string{"json GET /* 5000"}) {
