@@ -115,6 +115,7 @@ const (
 	// exampleURI and exampleOffer are the examples of NIP-47 and BOLT 12, which open nothing.
 	exampleURI = "nostr+walletconnect://b889ff5b1513b641e2a139f661a661364979c5beee91842f8f0ef42ab558e9d4" +
 		"?relay=wss%3A%2F%2Frelay.damus.io&secret=71a8c14c1407c113601079c4302dab36460f0ccd0ad506f1f2dc73b5100e4f3c"
+	exampleSeed   = "half depart obvious quality work element tank gorilla view sugar picture humble" // of NUT-13
 	exampleOffer  = "lno1pgx9getnwss8vetrw3hhyuckyypwa3eyt44h6txtxquqh7lz5djge4afgfjn7k4rgrkuag0jsd5xvxg"
 	examplePhrase = "abandon ability able about above absent absorb abstract absurd abuse"
 )
@@ -125,7 +126,7 @@ func TestDocsCaddyfiles(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	for name, value := range map[string]string{
 		"L402_SECRET": exampleKey, "HOOK_SECRET": exampleKey, "ROOT_KEY": exampleKey,
-		"NWC": exampleURI, "ALICE_NWC": exampleURI, "LNC_PHRASE": examplePhrase, "OFFER": exampleOffer,
+		"NWC": exampleURI, "ALICE_NWC": exampleURI, "LNC_PHRASE": examplePhrase, "OFFER": exampleOffer, "CASHU_SEED": exampleSeed,
 		"PHOENIXD_PASSWORD": "p", "BOB_PASSWORD": "p", "REDIS_PASSWORD": "p",
 	} {
 		t.Setenv(name, value)

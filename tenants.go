@@ -233,8 +233,17 @@ func (a *App) host(name string, guest wallets.Guest) *cashier.Host {
 	return &cashier.Host{
 		Name: name, Logger: a.logger.Named("wallet").With(zap.String("wallet", name)),
 		Storage: a.ctx.Storage(), Guest: guest, Timeout: time.Duration(a.WalletTimeout),
+		Strongroom: a.strongroom, Instance: instanceID(),
 		Called: metrics.walletCalled, Settled: a.settled,
 	}
+}
+
+// strongroom is the ledger, while it is open.
+func (a *App) strongroom() cashier.Strongroom {
+	if l := a.books.Ledger(); l != nil {
+		return l
+	}
+	return nil
 }
 
 // Guard: what the pool wants.

@@ -7,6 +7,7 @@ import (
 
 	// The wallet adapters that come with the module, one line each.
 	_ "github.com/caddy-l402/caddy-l402/wallets/bolt12"
+	_ "github.com/caddy-l402/caddy-l402/wallets/cashu"
 	_ "github.com/caddy-l402/caddy-l402/wallets/cln"
 	_ "github.com/caddy-l402/caddy-l402/wallets/eclair"
 	_ "github.com/caddy-l402/caddy-l402/wallets/failover"

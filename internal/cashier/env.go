@@ -24,6 +24,11 @@ type Host struct {
 	Name    string
 	Logger  *zap.Logger
 	Storage certmagic.Storage
+	// Strongroom gives what keeps the values that stand for money, or nil while that cannot be
+	// had. It may itself be nil.
+	Strongroom func() Strongroom
+	// Instance labels this server among those that share the storage.
+	Instance string
 	// Guest carries the settings that this configuration gives to the wallet.
 	Guest wallets.Guest
 	// Timeout bounds each call; zero means DefaultTimeout.

@@ -24,6 +24,8 @@ type Env struct {
 	mu       sync.Mutex
 	log      bytes.Buffer
 	values   map[string][]byte
+	durables map[string]map[string][]byte
+	locks    map[string]chan struct{}
 	err      error
 	stores   int
 	badNames []string
@@ -31,7 +33,10 @@ type Env struct {
 
 // NewEnv makes an empty Env. Its log is shown when the test fails.
 func NewEnv(t testing.TB) *Env {
-	e := &Env{values: make(map[string][]byte)}
+	e := &Env{
+		values: make(map[string][]byte), durables: make(map[string]map[string][]byte),
+		locks: make(map[string]chan struct{}),
+	}
 	enc := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
 	e.logger = zap.New(zapcore.NewCore(enc, (*logSink)(e), zap.DebugLevel))
 	t.Cleanup(func() {
@@ -151,6 +156,6 @@ func (s *logSink) Write(p []byte) (int, error) {
 func (s *logSink) Sync() error { return nil }
 
 var (
-	_ wallets.Env         = (*Env)(nil)
+	_ wallets.Vault       = (*Env)(nil)
 	_ zapcore.WriteSyncer = (*logSink)(nil)
 )

@@ -124,6 +124,15 @@ func (c *Client) URL() string { return c.url }
 // Close ends all calls and connections.
 func (c *Client) Close() error { return c.http.Close() }
 
+// SetTimeout changes the bound of calls other than melts that begin from now on; zero is
+// DefaultTimeout.
+func (c *Client) SetTimeout(d time.Duration) {
+	if d <= 0 {
+		d = DefaultTimeout
+	}
+	c.http.SetTimeout(d)
+}
+
 func (c *Client) get(ctx context.Context, path string, out any) error {
 	return c.call(ctx, httpjson.Request{Method: http.MethodGet, Path: path}, out)
 }

@@ -60,7 +60,7 @@ func (m *Mint) route(method, path string, body []byte, kind Kind) (any, error) {
 		}
 		return m.restore(body)
 	case "POST /v1/mint/quote/bolt11":
-		return m.requestMint(body)
+		return m.requestMint(body, kind)
 	case "GET /v1/mint/quote/bolt11/":
 		return m.showMint(rest)
 	case "POST /v1/mint/bolt11":
@@ -86,6 +86,13 @@ func (m *Mint) info() any {
 	}
 	if !m.opts.NoDLEQ {
 		nuts["12"] = supported
+	}
+	method := map[string]any{"method": "bolt11", "unit": m.opts.Unit, "options": map[string]bool{"description": m.opts.Description}}
+	nuts["4"] = map[string]any{"methods": []any{method}, "disabled": false}
+	if m.opts.Socket {
+		nuts["17"] = map[string]any{"supported": []any{
+			map[string]any{"method": "bolt11", "unit": m.opts.Unit, "commands": []string{"bolt11_mint_quote"}},
+		}}
 	}
 	if m.opts.Cached {
 		nuts["19"] = map[string]any{"ttl": 60, "cached_endpoints": []map[string]string{{"method": "POST", "path": "/v1/swap"}}}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Kind is how the mint misbehaves.
@@ -45,6 +46,16 @@ const (
 	Redirect
 	// ProofsPending answers code 11002.
 	ProofsPending
+	// Slow answers after Fault.Delay.
+	Slow
+	// Truncate closes the connection in the middle of the answer.
+	Truncate
+	// WrongAmount gives an invoice over another amount than the quote says.
+	WrongAmount
+	// WrongNetwork gives an invoice for another chain.
+	WrongNetwork
+	// SameInvoice gives the quote that it gave before.
+	SameInvoice
 )
 
 // Fault is a misbehavior at a path.
@@ -55,6 +66,8 @@ type Fault struct {
 	Kind Kind
 	// Times is how often; zero is for ever.
 	Times int
+	// Delay is for Slow.
+	Delay time.Duration
 }
 
 // Break adds a fault.
@@ -71,21 +84,21 @@ func (m *Mint) Repair() {
 	m.faults = nil
 }
 
-func (m *Mint) fault(path string) (Kind, bool) {
+func (m *Mint) fault(path string) (Fault, bool) {
 	for i := range m.faults {
 		f := &m.faults[i]
 		if f.Path != "" && !strings.HasPrefix(path, f.Path) {
 			continue
 		}
-		kind := f.Kind
+		fault := *f
 		if f.Times > 0 {
 			if f.Times--; f.Times == 0 {
 				m.faults = append(m.faults[:i], m.faults[i+1:]...)
 			}
 		}
-		return kind, true
+		return fault, true
 	}
-	return 0, false
+	return Fault{}, false
 }
 
 // problem is an error as mints answer it.
@@ -107,9 +120,21 @@ func (m *Mint) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	m.mu.Lock()
 	m.calls[r.URL.Path]++
-	kind, broken := m.fault(r.URL.Path)
+	fault, broken := m.fault(r.URL.Path)
+	kind := fault.Kind
 	m.mu.Unlock()
+	if broken && kind == Slow {
+		select {
+		case <-time.After(fault.Delay):
+		case <-r.Context().Done():
+			return
+		}
+	}
 	if broken && !m.before(w, r, kind) {
+		return
+	}
+	if r.URL.Path == "/v1/ws" && m.opts.Socket {
+		m.follow(w, r)
 		return
 	}
 	out, err := m.do(r, body, kind, broken)
@@ -163,6 +188,10 @@ func (m *Mint) after(w http.ResponseWriter, r *http.Request, kind Kind) bool {
 	case HangAfter:
 		<-r.Context().Done()
 	case LoseAnswer:
+		panic(http.ErrAbortHandler)
+	case Truncate:
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, `{"quote":`)
 		panic(http.ErrAbortHandler)
 	case UnavailableAfter:
 		http.Error(w, "bad gateway", http.StatusBadGateway)

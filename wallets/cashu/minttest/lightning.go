@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/lightningnetwork/lnd/lnwire"
 
 	"github.com/caddy-l402/caddy-l402/wallets"
@@ -44,12 +46,12 @@ func (m *Mint) msat(amount uint64) lnwire.MilliSatoshi {
 }
 
 // invoice makes an invoice of the mint's node, or of some node else.
-func (m *Mint) invoice(amount lnwire.MilliSatoshi, expiry time.Duration) (string, error) {
+func (m *Mint) invoice(chain *chaincfg.Params, amount lnwire.MilliSatoshi, memo string) (string, error) {
 	m.counter++
 	preimage := m.preimage(m.counter)
 	return bolt11.Sign(m.node, bolt11.Terms{
-		Params: m.chain, Amount: amount, PaymentHash: sha256.Sum256(preimage[:]), PaymentAddr: preimage,
-		Memo: "minttest", Timestamp: m.now(), Expiry: expiry,
+		Params: chain, Amount: amount, PaymentHash: sha256.Sum256(preimage[:]), PaymentAddr: preimage,
+		Memo: memo, Timestamp: m.now(), Expiry: time.Hour,
 	})
 }
 
@@ -58,17 +60,18 @@ func (m *Mint) Invoice(t testing.TB, amount uint64) string {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	text, err := m.invoice(m.msat(amount), time.Hour)
+	text, err := m.invoice(m.chain, m.msat(amount), "minttest")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
 
-func (m *Mint) requestMint(body []byte) (any, error) {
+func (m *Mint) requestMint(body []byte, kind Kind) (any, error) {
 	var in struct {
-		Amount uint64 `json:"amount"`
-		Unit   string `json:"unit"`
+		Amount      uint64 `json:"amount"`
+		Unit        string `json:"unit"`
+		Description string `json:"description"`
 	}
 	if err := decode(body, &in); err != nil {
 		return nil, err
@@ -76,12 +79,28 @@ func (m *Mint) requestMint(body []byte) (any, error) {
 	if in.Unit != m.opts.Unit {
 		return nil, refuse(11013, "unit not supported")
 	}
-	text, err := m.invoice(m.msat(in.Amount), time.Hour)
+	if kind == SameInvoice && m.latest != nil {
+		return m.mintJSON(m.latest), nil
+	}
+	chain, amount, memo := m.chain, m.msat(in.Amount), "minttest"
+	if kind == WrongNetwork {
+		chain = &chaincfg.TestNet3Params
+	}
+	if kind == WrongAmount {
+		amount++
+	}
+	if m.opts.Description {
+		memo = in.Description
+	}
+	if !utf8.ValidString(memo) {
+		return nil, refuse(10000, "the description is no UTF-8")
+	}
+	text, err := m.invoice(chain, amount, memo)
 	if err != nil {
 		return nil, refuse(10000, "%v", err)
 	}
 	q := &mintQuote{id: fmt.Sprintf("mint-%d", m.counter), invoice: text, amount: in.Amount, state: "UNPAID", expiry: m.now().Add(time.Hour)}
-	m.mints[q.id] = q
+	m.mints[q.id], m.latest = q, q
 	return m.mintJSON(q), nil
 }
 
@@ -109,6 +128,7 @@ func (m *Mint) Pay(t testing.TB, invoice string) {
 	for _, q := range m.mints {
 		if q.invoice == invoice && q.state == "UNPAID" {
 			q.state = "PAID"
+			m.tell(q)
 			return
 		}
 	}

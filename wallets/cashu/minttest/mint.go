@@ -38,6 +38,9 @@ type Options struct {
 	Bare bool
 	// Cached makes a mint that repeats its answers (NUT-19).
 	Cached bool
+	// Socket makes a mint that tells of paid quotes (NUT-17), Description one whose invoices
+	// have the description that is asked for.
+	Socket, Description bool
 	// FeeReserve is what melts set aside; LightningFee is what payments cost.
 	FeeReserve, LightningFee uint64
 	// Now is the clock; nil is time.Now.
@@ -81,6 +84,8 @@ type Mint struct {
 	counter uint64
 	issued  uint64
 	burned  uint64
+	latest  *mintQuote
+	sockets map[*socket]struct{}
 }
 
 type keyset struct {
@@ -118,11 +123,13 @@ func New(t testing.TB, opts Options) *Mint {
 		opts: opts, chain: &chaincfg.RegressionNetParams, calls: make(map[string]int),
 		spent: make(map[[33]byte]bool), pending: make(map[[33]byte]bool), signed: make(map[string]signature),
 		mints: make(map[string]*mintQuote), melts: make(map[string]*meltQuote), cache: make(map[string][]byte),
+		sockets: make(map[*socket]struct{}),
 	}
 	m.node = m.key("node")
 	m.Rotate(opts.FeePPK)
 	m.server = httptest.NewServer(m)
 	t.Cleanup(m.server.Close)
+	t.Cleanup(m.Cut) // first: the server does not end websockets
 	m.URL = m.server.URL
 	return m
 }

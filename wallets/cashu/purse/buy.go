@@ -11,15 +11,14 @@ import (
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/mint"
 )
 
-// grace is for how long after its end an unpaid invoice is watched: payments may be under way.
-const grace = 24 * time.Hour
-
 // Invoice is a Lightning invoice whose payment buys ecash for the purse.
 type Invoice struct {
 	// ID names the invoice in the purse.
 	ID string
 	// Request is the invoice (BOLT 11).
 	Request string
+	// Quote names it at the mint. Who knows it can take the ecash once it is paid.
+	Quote string
 	// Hash is its payment hash.
 	Hash [32]byte
 	// Amount is in the purse's unit.
@@ -28,6 +27,8 @@ type Invoice struct {
 	Expiry time.Time
 	// Paid says that it is paid, and Collected that the ecash is in the purse.
 	Paid, Collected bool
+	// SettledAt is when the purse learned of the payment; zero where it is not paid.
+	SettledAt time.Time
 }
 
 // invoiceID is the id of the invoice with this payment hash.
@@ -35,8 +36,14 @@ func invoiceID(hash [32]byte) string { return "m" + hex.EncodeToString(hash[:]) 
 
 // Bill asks the mint for an invoice (NUT-04). It is stored before it is returned, so that whoever
 // pays it pays this purse. Errors wrap those of mint.RequestMint, wallets.ErrBadInvoice where the
-// invoice is for another chain, or ErrStore.
+// invoice is for another chain, ErrBills where too many are unpaid, or ErrStore.
 func (p *Purse) Bill(ctx context.Context, amount uint64, description string) (*Invoice, error) {
+	p.mu.Lock()
+	unpaid := p.unpaid
+	p.mu.Unlock()
+	if unpaid >= p.opts.MaxBills {
+		return nil, fmt.Errorf("billing: %w: %d", ErrBills, unpaid)
+	}
 	q, err := p.opts.Mint.RequestMint(ctx, amount, p.opts.Unit, description)
 	if err != nil {
 		return nil, fmt.Errorf("billing: %w", err)
@@ -52,20 +59,27 @@ func (p *Purse) Bill(ctx context.Context, amount uint64, description string) (*I
 		q.Expiry = d.ExpiresAt
 	}
 	rec := record{ID: invoiceID(d.PaymentHash), Kind: opMint, State: stateBegun, Time: p.opts.Now(), Mint: &q}
-	if p.find(rec.ID) != nil {
-		return nil, fmt.Errorf("billing: %w: an invoice that was given out before", wallets.ErrBadAnswer)
-	}
 	o := newOp(rec)
 	defer o.release()
+	if !p.claimBill(o) {
+		return nil, fmt.Errorf("billing: %w: an invoice that was given out before", wallets.ErrBadAnswer)
+	}
 	if err := p.put(ctx, o, rec); err != nil {
+		// It may be stored or not; nobody has seen it. The next start drops it when it is over.
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.forget(o)
 		return nil, fmt.Errorf("billing: %w", err)
 	}
 	return invoiceOf(rec, false), nil
 }
 
 func invoiceOf(r record, paid bool) *Invoice {
-	out := &Invoice{ID: r.ID, Request: r.Mint.Request, Amount: r.Mint.Amount, Expiry: r.Mint.Expiry, Collected: r.State == stateDone}
-	out.Paid = paid || out.Collected
+	out := &Invoice{ID: r.ID, Request: r.Mint.Request, Quote: r.Mint.ID, Amount: r.Mint.Amount, Expiry: r.Mint.Expiry, Collected: r.State == stateDone}
+	out.Paid = paid || out.Collected || r.Settled != nil
+	if r.Settled != nil {
+		out.SettledAt = *r.Settled
+	}
 	if hash, err := hex.DecodeString(r.ID[1:]); err == nil && len(hash) == 32 {
 		out.Hash = [32]byte(hash)
 	}
@@ -109,8 +123,10 @@ func (p *Purse) collect(ctx context.Context, o *op) (paid bool, err error) {
 	}
 	switch q.State {
 	case mint.QuotePaid:
+		p.settled(o)
 		return true, p.issue(ctx, o)
 	case mint.QuoteIssued:
+		p.settled(o)
 		return true, p.reissue(ctx, o, nil)
 	}
 	return false, nil

@@ -28,6 +28,8 @@ var (
 	ErrFee = errors.New("fee too high")
 	// ErrPaymentFailed says that an invoice was not paid, and that the ecash is back.
 	ErrPaymentFailed = errors.New("payment failed")
+	// ErrBills says that too many invoices wait for being paid.
+	ErrBills = errors.New("too many unpaid invoices")
 	// ErrNotPaid says that the invoice of a quote is not paid.
 	ErrNotPaid = errors.New("invoice not paid yet")
 )

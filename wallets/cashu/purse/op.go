@@ -63,7 +63,9 @@ type record struct {
 	// Owed says that something was given for the inputs of a receipt before they were swapped.
 	Owed bool            `json:"owed,omitempty"`
 	Mint *mint.MintQuote `json:"mint,omitempty"`
-	Melt *mint.MeltQuote `json:"melt,omitempty"`
+	// Settled is when the purse learned that its invoice was paid.
+	Settled *time.Time      `json:"settled,omitempty"`
+	Melt    *mint.MeltQuote `json:"melt,omitempty"`
 	// Preimage is the proof of a payment, in hex.
 	Preimage string `json:"preimage,omitempty"`
 	// Problem is why the operation is disputed.
@@ -80,6 +82,8 @@ type op struct {
 	tried bool
 	// stored says, under running, that the store surely has the operation.
 	stored bool
+	// next is, under Purse.mu, when Resume asks for an unpaid invoice again.
+	next time.Time
 	// rec is replaced as a whole, under Purse.mu.
 	rec record
 }
@@ -192,6 +196,7 @@ func (p *Purse) drop(ctx context.Context, o *op) error {
 
 // forget takes an operation out of memory; the caller has p.mu.
 func (p *Purse) forget(o *op) {
+	p.countBill(o, -1)
 	o.gone = true
 	delete(p.ops, o.rec.ID)
 	for _, y := range o.rec.Ys {

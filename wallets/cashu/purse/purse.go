@@ -21,6 +21,11 @@ const (
 	DefaultPatience = 10 * time.Second
 	// DefaultRetention is how long a finished operation is remembered.
 	DefaultRetention = 48 * time.Hour
+	// DefaultGrace is for how long after its end an unpaid invoice is asked for: a payment may be
+	// under way.
+	DefaultGrace = 24 * time.Hour
+	// DefaultMaxBills is how many invoices may be unpaid at a time. One takes about 2 KiB.
+	DefaultMaxBills = 10_000
 )
 
 // Options are what a Purse is made of.
@@ -55,6 +60,13 @@ type Options struct {
 	// Retention is how long a finished operation is remembered, so that a payer who repeats it
 	// gets the same answer; zero is DefaultRetention.
 	Retention time.Duration
+	// Grace is for how long after its end an unpaid invoice is asked for; zero is DefaultGrace.
+	Grace time.Duration
+	// MaxBills is how many invoices may be unpaid at a time; zero is DefaultMaxBills.
+	MaxBills int
+	// Paid is told of each invoice when the purse learns that it is paid. It must return soon
+	// and call no method of the purse. It may be nil.
+	Paid func(Invoice)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -73,6 +85,7 @@ type Purse struct {
 
 	mu       sync.Mutex
 	ops      map[string]*op
+	unpaid   int               // bills that were neither paid nor dropped
 	held     map[string]*held  // by point
 	received map[string]string // operation by point of what was received
 }
@@ -98,6 +111,12 @@ func Open(ctx context.Context, opts Options) (*Purse, error) {
 	if opts.Retention <= 0 {
 		opts.Retention = DefaultRetention
 	}
+	if opts.Grace <= 0 {
+		opts.Grace = DefaultGrace
+	}
+	if opts.MaxBills <= 0 {
+		opts.MaxBills = DefaultMaxBills
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -118,6 +137,7 @@ func Open(ctx context.Context, opts Options) (*Purse, error) {
 			return nil, fmt.Errorf("opening a purse: %w: record %.12s is damaged: restore from the seed", ErrStore, d.ID)
 		}
 		p.ops[o.rec.ID] = o
+		p.countBill(o, 1)
 	}
 	// Twice, since what was made must be known before what was spent; the order is random.
 	for range 2 {

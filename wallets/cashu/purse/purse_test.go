@@ -61,7 +61,7 @@ func TestBuy(t *testing.T) {
 		t.Errorf("%d open, %v, %+v", open, err, p.Balance())
 	}
 	// One that was never paid is forgotten in the end.
-	w.forward(time.Hour + grace + time.Minute)
+	w.forward(time.Hour + DefaultGrace + time.Minute)
 	if open, err := p.Resume(t.Context()); open != 0 || err != nil {
 		t.Errorf("%d open, %v", open, err)
 	}

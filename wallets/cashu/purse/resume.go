@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
 // giveUp is after how long a swap of our own proofs, which the mint has not done, is taken back.
@@ -19,6 +21,7 @@ const giveUp = 10 * time.Minute
 // ErrDisputed, ErrStore, or those of the mint. That a mint has not confirmed yet is no error.
 func (p *Purse) Resume(ctx context.Context) (open int, err error) {
 	var problems []error
+	away := false // the mint does not answer: there may be many unpaid invoices to ask it for
 	for _, o := range p.open() {
 		if ctx.Err() != nil {
 			problems = append(problems, ctx.Err())
@@ -30,8 +33,13 @@ func (p *Purse) Resume(ctx context.Context) (open int, err error) {
 			continue // somebody drives it
 		}
 		kind := o.rec.Kind
+		if kind == opMint && (away || !p.due(o)) {
+			o.release()
+			continue
+		}
 		err := p.resume(ctx, o)
 		o.release()
+		away = away || errors.Is(err, wallets.ErrUnavailable) || errors.Is(err, wallets.ErrRateLimited)
 		if err != nil && !errors.Is(err, ErrUnsettled) && !errors.Is(err, ErrPaymentFailed) {
 			problems = append(problems, fmt.Errorf("resuming %s: %w", kind, err))
 		}
@@ -48,7 +56,7 @@ func (p *Purse) resume(ctx context.Context, o *op) error {
 		return nil
 	case o.rec.Kind == opMint:
 		paid, err := p.collect(ctx, o)
-		if err == nil && !paid && p.opts.Now().After(o.rec.Mint.Expiry.Add(grace)) {
+		if err == nil && !paid && p.expired(o) {
 			return p.drop(ctx, o)
 		}
 		return err
