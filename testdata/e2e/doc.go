@@ -14,6 +14,6 @@
 //
 // needs Go, Node.js with npm, Chromium, redis-server, nginx, nix-bin, curl, git, and Linux.
 // PEERS_BIN names the folder for the built counterparts (default ~/.cache/l402-peers).
-// E2E_RACE=1 builds Caddy with the race detector; E2E_CADDY names a finished Caddy to test instead, and E2E_CADDY_REDIS one that has the storage
-// module caddy.storage.redis as well.
+// E2E_RACE=1 builds Caddy with the race detector; E2E_CADDY names a finished Caddy to test instead,
+// and E2E_CADDY_REDIS one that has the storage module caddy.storage.redis as well.
 package e2e
