@@ -1,6 +1,10 @@
 package l402
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/caddy-l402/caddy-l402/l402/internal/authparam"
+)
 
 // scheme is the authentication scheme that an element of an Authorization line belongs to.
 type scheme uint8
@@ -84,7 +88,7 @@ func cutScheme(text string) (name, value string, ok bool) {
 		return name, value, true
 	}
 	for i := range len(name) {
-		if !isTokenChar(name[i]) {
+		if !authparam.IsTokenChar(name[i]) {
 			return "", "", false
 		}
 	}
@@ -92,12 +96,6 @@ func cutScheme(text string) (name, value string, ok bool) {
 		return "", "", false
 	}
 	return name, value, true
-}
-
-// isTokenChar reports whether c may stand in the name of a scheme or a parameter (RFC 9110).
-func isTokenChar(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' ||
-		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 func schemeOf(name string) scheme {

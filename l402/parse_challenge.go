@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddy-l402/caddy-l402/l402/internal/authparam"
 )
 
 // MaxChallenges is the greatest number of challenges that ParseChallenges reads from an answer.
@@ -92,27 +94,9 @@ func (p *challengeParams) challenge() (Challenge, error) {
 
 // nextChallenge reads the scheme at the beginning of line and its parameters up to the next scheme.
 func nextChallenge(line string) (p challengeParams, rest string) {
-	word, rest := cutWord(strings.TrimLeft(line, " \t,"))
-	p.ours = schemeOf(word).own()
-	for rest = skipSeparators(rest); rest != ""; rest = skipSeparators(rest) {
-		name, behind := cutWord(rest)
-		behind = strings.TrimLeft(behind, " \t")
-		if name == "" || !strings.HasPrefix(behind, "=") {
-			if name == "" {
-				rest = rest[1:] // a character that belongs nowhere
-				continue
-			}
-			if isBareData(rest) {
-				_, rest = cutBare(rest) // the token68 of another scheme, such as Negotiate's
-				continue
-			}
-			return p, rest
-		}
-		var value string
-		value, rest = cutValue(strings.TrimLeft(behind[1:], " \t"))
-		p.set(name, value)
-	}
-	return p, ""
+	name, rest := authparam.Next(line, p.set)
+	p.ours = schemeOf(name).own()
+	return p, rest
 }
 
 // set keeps the first value of each parameter.
@@ -130,52 +114,4 @@ func (p *challengeParams) set(name, value string) {
 	case strings.EqualFold(name, "invoice"):
 		keep(&p.invoice)
 	}
-}
-
-func skipSeparators(s string) string { return strings.TrimLeft(s, " \t,;") }
-
-// cutWord cuts off a token in the sense of RFC 9110, the name of a scheme or a parameter.
-func cutWord(s string) (word, rest string) {
-	for i := range len(s) {
-		if !isTokenChar(s[i]) {
-			return s[:i], s[i:]
-		}
-	}
-	return s, ""
-}
-
-// isBareData reports whether s begins with something that only data can be: a run with characters
-// that no name of a scheme has.
-func isBareData(s string) bool {
-	bare, _ := cutBare(s)
-	word, _ := cutWord(bare)
-	return word != bare
-}
-
-// cutBare cuts off everything up to a separator.
-func cutBare(s string) (bare, rest string) {
-	if end := strings.IndexAny(s, " \t,"); end >= 0 {
-		return s[:end], s[end:]
-	}
-	return s, ""
-}
-
-// cutValue cuts off the value of a parameter, quoted or not. An unclosed quote reaches to the end.
-func cutValue(s string) (value, rest string) {
-	if !strings.HasPrefix(s, `"`) {
-		return cutBare(s)
-	}
-	var plain []byte
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return string(plain), s[i+1:]
-		case c == '\\' && i+1 < len(s):
-			i++
-			plain = append(plain, s[i])
-		default:
-			plain = append(plain, c)
-		}
-	}
-	return string(plain), ""
 }
