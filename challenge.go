@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-l402/caddy-l402/internal/limit"
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
 	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
@@ -30,6 +31,9 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 	if wait := h.limiter.Allow(clientAddr(r), h.rate(), time.Now()); wait > 0 {
 		metrics.limited(h.Service)
 		return h.answer(w, r, tooMany(wait, refusal))
+	}
+	if errors.Is(refusal, payment.ErrMethodUnsupported) {
+		return h.answer(w, r, methodUnsupported(refusal))
 	}
 	if err := to.open(); err != nil {
 		return h.nobodyToPay(w, r, err)
@@ -57,13 +61,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 // offer writes the challenge lines and the body of a 402.
 func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroon []byte, inv *wallets.Invoice, refusal error) error {
 	challenge := l402.Challenge{Macaroon: macaroon, Invoice: inv.PaymentRequest}
-	for _, scheme := range h.Schemes {
-		line := challenge.L402()
-		if scheme == "LSAT" {
-			line = challenge.LSAT()
-		}
-		w.Header().Add("WWW-Authenticate", line)
-	}
+	id := h.writeChallenge(w.Header(), r, challenge, inv)
 	h.announce(w, r)
 	token := encodeToken(macaroon)
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
@@ -72,6 +70,7 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroo
 		Invoice:        inv.PaymentRequest,
 		PaymentHash:    inv.PaymentHash.String(),
 		Macaroon:       token,
+		ChallengeID:    id,
 		InvoiceExpires: inv.ExpiresAt,
 		Terms:          h.termsOf(to).bought(),
 		Uses:           to.uses,
@@ -185,7 +184,7 @@ func (h *Handler) mint(r *http.Request, bound l402.Terms, inv *wallets.Invoice, 
 	if err != nil {
 		return nil, fmt.Errorf("making a token id: %w", err)
 	}
-	h.offered(inv, tokenID, to)
+	h.offered(inv, tokenID, to, h.likelyScheme(r))
 	return l402.Mint(key, l402.Identifier{PaymentHash: inv.PaymentHash, TokenID: tokenID}, h.sold(bound, to).Caveats())
 }
 

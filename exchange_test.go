@@ -21,7 +21,7 @@ func TestUnpaidPaidServed(t *testing.T) {
 		t.Errorf("Cache-Control %q", got)
 	}
 	lines := a.Header.Values("WWW-Authenticate")
-	if len(lines) != 1 || !strings.HasPrefix(lines[0], `L402 macaroon="`) || !strings.Contains(lines[0], `", invoice="lnbcrt`) {
+	if len(lines) != 2 || !strings.HasPrefix(lines[1], `Payment id="`) || !strings.HasPrefix(lines[0], `L402 macaroon="`) || !strings.Contains(lines[0], `", invoice="lnbcrt`) {
 		t.Errorf("challenge lines %q", lines)
 	}
 	challenge := s.challenge(a)
@@ -148,7 +148,7 @@ func TestBodiesByAccept(t *testing.T) {
 func TestHeadIsLikeGet(t *testing.T) {
 	s := serve(t, "wallet play sandbox", gated)
 	a := s.want(402, "HEAD", "/premium/x")
-	if a.body != "" || a.Header.Get("Content-Length") == "" || len(a.Header.Values("WWW-Authenticate")) != 1 {
+	if a.body != "" || a.Header.Get("Content-Length") == "" || len(a.Header.Values("WWW-Authenticate")) != 2 {
 		t.Error(a.Header, a.body)
 	}
 	p := purchase{s.challenge(a), s.pay(s.challenge(a).Invoice)}

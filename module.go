@@ -100,13 +100,17 @@ type Handler struct {
 	// How long an invoice can be paid; never longer than the token is valid. Default: 10m.
 	InvoiceExpiry caddy.Duration `json:"invoice_expiry,omitempty"`
 
-	// The schemes of the challenge, of "L402" and "LSAT", in the order of the header lines.
-	// LSAT is wanted by very old clients only, and its line breaks some newer ones. Default:
-	// L402 alone.
+	// The schemes of the challenge, of "L402", "LSAT" and "Payment", in the order of the header
+	// lines. LSAT is wanted by very old clients only, and its line breaks some newer ones.
+	// Payment stands behind the others wherever it is named here, since a client would pay
+	// again and again otherwise, and before them for a client that asks for it with
+	// Accept-Payment. What it has no words for, such as a price that is no whole satoshi, is
+	// offered by L402. Default: L402 and Payment; L402 alone where the credentials leave
+	// payment out.
 	Schemes []string `json:"schemes,omitempty"`
 
 	// The forms of credential that are accepted, of "l402", "lsat", "bearer", "basic",
-	// "macaroon" and "cookie". Default: all.
+	// "macaroon", "cookie" and "payment". Default: all.
 	Credentials []string `json:"credentials,omitempty"`
 
 	// How many invoices are made beforehand while there is demand, so that a challenge does
@@ -235,7 +239,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	var grant l402.Grant
 	unproven, refusal := h.gate.check(r, to.binding, &grant)
 	if refusal == nil {
-		return h.admit(w, r, next, to, &grant)
+		return h.admit(receiptOf(w, r, &grant), r, next, to, &grant)
 	}
 	if refusal == l402.ErrNoCredential && h.gift(w, r) {
 		return h.give(w, r, next)

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 )
 
 // passageVar is the request variable that holds a request's passage.
@@ -21,8 +22,8 @@ type passage struct {
 	grant   l402.Grant
 
 	// stripped are the credentials that were taken out of the headers, for a further gate.
-	stripped                        bool
-	authorization, cookie, mac, rpc []string
+	stripped                                 bool
+	authorization, payment, cookie, mac, rpc []string
 
 	// charged are the payments that the request was charged to, so that a second gate on its
 	// way charges nothing.
@@ -88,7 +89,7 @@ func (h *Handler) give(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 
 // mayCarry tells whether there is any header that credentials can stand in.
 func mayCarry(h http.Header) bool {
-	return len(h["Authorization"])+len(h["Cookie"])+len(h["Macaroon"])+len(h["Grpc-Metadata-Macaroon"]) > 0
+	return len(h["Authorization"])+len(h[payment.HeaderAuthorization])+len(h["Cookie"])+len(h["Macaroon"])+len(h["Grpc-Metadata-Macaroon"]) > 0
 }
 
 // strip removes our credentials from the request, so that the upstream and its logs never see a
@@ -98,6 +99,7 @@ func (p *passage) strip(h http.Header, forms l402.Form) {
 		p.stripped = true
 		// Strip replaces these slices and does not change them.
 		p.authorization, p.cookie = h["Authorization"], h["Cookie"]
+		p.payment = h[payment.HeaderAuthorization]
 		p.mac, p.rpc = h["Macaroon"], h["Grpc-Metadata-Macaroon"]
 	}
 	l402.Strip(h, forms)
@@ -119,7 +121,7 @@ func credentialHeaders(r *http.Request) http.Header {
 		return r.Header
 	}
 	return http.Header{
-		"Authorization": p.authorization, "Cookie": p.cookie,
+		"Authorization": p.authorization, "Cookie": p.cookie, payment.HeaderAuthorization: p.payment,
 		"Macaroon": p.mac, "Grpc-Metadata-Macaroon": p.rpc,
 	}
 }

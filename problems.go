@@ -54,6 +54,9 @@ func paymentRequired(refusal error, offer *paywall.Offer) *paywall.Problem {
 	case errors.Is(refusal, errInvoiceExpired):
 		p.Code = codeInvoiceExpired
 	}
+	if offer != nil && offer.ChallengeID != "" {
+		p.Type = problemType(refusal)
+	}
 	return p
 }
 

@@ -100,7 +100,10 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.UpstreamCredentials, "strip")
 	setDefault(&h.UnknownCaveats, "refuse")
 	if len(h.Schemes) == 0 {
-		h.Schemes = []string{"L402"}
+		h.Schemes = []string{schemeL402}
+		if len(h.Credentials) == 0 || slices.Contains(h.Credentials, "payment") || slices.Contains(h.Credentials, "all") {
+			h.Schemes = append(h.Schemes, schemePayment)
+		}
 	}
 	if h.Limit == nil {
 		h.Limit = &Limit{Events: defaultLimitEvents, Window: caddy.Duration(defaultLimitWindow)}
@@ -154,8 +157,8 @@ func (h *Handler) checkWords() (err error) {
 		}
 	}
 	for i, scheme := range h.Schemes {
-		if scheme != "L402" && scheme != "LSAT" {
-			return fmt.Errorf("scheme %q: use L402 or LSAT", scheme)
+		if scheme != schemeL402 && scheme != schemeLSAT && scheme != schemePayment {
+			return fmt.Errorf("scheme %q: use L402, LSAT or Payment", scheme)
 		}
 		if slices.Contains(h.Schemes[:i], scheme) {
 			return fmt.Errorf("scheme %q is named twice", scheme)
@@ -185,6 +188,10 @@ func (h *Handler) checkWords() (err error) {
 		if h.forms, err = l402.ParseForms(h.Credentials...); err != nil {
 			return fmt.Errorf("credentials: %w", err)
 		}
+	}
+	if slices.Contains(h.Schemes, schemePayment) && h.forms&l402.FormPayment == 0 {
+		return errors.New("schemes names Payment, but credentials leaves payment out, so that a client would pay for nothing: " +
+			"add payment to credentials or take Payment from schemes")
 	}
 	return nil
 }

@@ -26,11 +26,12 @@ var sales = func() *lru.Cache[lntypes.Hash, ledger.Settlement] {
 	return cache
 }()
 
-// offered notes an offer. Only its being paid is written down.
-func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to deal) {
+// offered notes an offer, with the scheme that it is likely to be paid by: a wallet may report the
+// payment before any credential comes. Only its being paid is written down.
+func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to deal, scheme string) {
 	sales.Add(inv.PaymentHash, ledger.Settlement{
 		PaymentHash: inv.PaymentHash, Service: h.Service, Tier: h.Tier, AmountMsat: uint64(inv.Amount),
-		Wallet: h.Wallet, Scheme: "L402", TokenID: id, Tenant: to.tenant,
+		Wallet: h.Wallet, Scheme: scheme, TokenID: id, Tenant: to.tenant,
 	})
 }
 
@@ -48,12 +49,13 @@ func (h *Handler) settledByUse(g *l402.Grant, to deal) {
 	if !known { // offered before a restart or by another instance
 		sale = ledger.Settlement{
 			PaymentHash: g.PaymentHash, Service: h.Service, Tier: h.Tier, AmountMsat: uint64(h.price),
-			Wallet: h.Wallet, Scheme: "L402", TokenID: g.TokenID, Tenant: to.tenant,
+			Wallet: h.Wallet, TokenID: g.TokenID, Tenant: to.tenant,
 		}
 		if g.Price > 0 {
 			sale.AmountMsat = uint64(g.Price)
 		}
 	}
+	sale.Scheme = schemeOf(g)
 	h.app.record(book, sale)
 }
 

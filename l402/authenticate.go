@@ -16,6 +16,9 @@ func Authenticate(keys Keys, c *Credential) (Identifier, error) {
 	if key == nil {
 		return Identifier{}, ErrUnknownKey
 	}
+	if err := c.echoed(key); err != nil {
+		return Identifier{}, err
+	}
 	if err := t.prove(c); err != nil {
 		return Identifier{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/caddy-l402/caddy-l402/l402/internal/authparam"
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 )
 
 // scheme is the authentication scheme that an element of an Authorization line belongs to.
@@ -15,6 +16,7 @@ const (
 	schemeLSAT
 	schemeBearer
 	schemeBasic
+	schemePayment
 )
 
 // element is a part of an Authorization line between two commas.
@@ -108,12 +110,18 @@ func schemeOf(name string) scheme {
 		return schemeBearer
 	case strings.EqualFold(name, "Basic"):
 		return schemeBasic
+	case strings.EqualFold(name, payment.Scheme):
+		return schemePayment
 	}
 	return schemeOther
 }
 
 // own reports whether the scheme is one of this protocol's own.
 func (s scheme) own() bool { return s == schemeL402 || s == schemeLSAT }
+
+// single reports whether a credential of the scheme is one element: what stands behind its comma is
+// no further one.
+func (s scheme) single() bool { return s == schemeBearer || s == schemeBasic || s == schemePayment }
 
 // form is the form of a credential under a scheme, or 0.
 func (s scheme) form() Form {
@@ -126,6 +134,8 @@ func (s scheme) form() Form {
 		return FormBearer
 	case schemeBasic:
 		return FormBasic
+	case schemePayment:
+		return FormPayment
 	}
 	return 0
 }

@@ -6,14 +6,16 @@ import (
 	"strings"
 
 	"github.com/lightningnetwork/lnd/lntypes"
+
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 )
 
 // MaxMacaroonSize is the greatest length in bytes of a token in binary form.
 const MaxMacaroonSize = 4096
 
 // Credential is a token as a client presents it, with the preimage if there is one. Nothing in it
-// is verified. It is 4 KiB large and holds no pointers, so that it can live on the stack of the
-// function that reads and verifies it. It is not safe for concurrent use.
+// is verified. It is 4 KiB large and lives on the stack of the function that reads and verifies it;
+// only a credential of the Payment scheme has a part elsewhere. It is not safe for concurrent use.
 type Credential struct {
 	// Form is the form in which it was presented: exactly one bit.
 	Form Form
@@ -22,6 +24,8 @@ type Credential struct {
 	Preimage lntypes.Preimage
 	// HasPreimage says that a preimage stood beside the token.
 	HasPreimage bool
+
+	echo *payment.Challenge // what a credential of the Payment scheme echoes
 
 	size int
 	mac  [MaxMacaroonSize]byte
@@ -56,7 +60,7 @@ func FormatAuthorization(mac []byte, preimage lntypes.Preimage) string {
 
 // clear makes c empty without wiping the 4 KiB that size hides anyway.
 func (c *Credential) clear() {
-	c.Form, c.Preimage, c.HasPreimage, c.size = 0, lntypes.Preimage{}, false, 0
+	c.Form, c.Preimage, c.HasPreimage, c.size, c.echo = 0, lntypes.Preimage{}, false, 0, nil
 }
 
 // set reads a token from text, with its preimage unless it is alone. On error c is empty.

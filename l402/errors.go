@@ -1,6 +1,10 @@
 package l402
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/caddy-l402/caddy-l402/l402/payment"
+)
 
 // Error is a refusal with a stable code. Its text is a sentence that a client may see: it holds
 // nothing of the credential.
@@ -87,13 +91,16 @@ var (
 )
 
 // Code returns the stable code of err: "" for nil, "internal" for an error that is none of this
-// package's.
+// package's or of package payment's.
 func Code(err error) string {
 	if err == nil {
 		return ""
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.code
+	}
+	if e, ok := errors.AsType[*payment.Error](err); ok {
+		return e.Code()
 	}
 	return "internal"
 }

@@ -31,9 +31,12 @@ const (
 	// FormCookie is a cookie named "l402" or "l402_<anything>" with the value
 	// "<token>:<preimage>".
 	FormCookie
+	// FormPayment is "Authorization: Payment <credential>" or the same in Payment-Authorization:
+	// a credential of the Payment scheme (draft-httpauth-payment).
+	FormPayment
 
 	// FormAll is all of them.
-	FormAll = FormL402 | FormLSAT | FormToken | FormBearer | FormBasic | FormMacaroonHeader | FormCookie
+	FormAll = FormL402 | FormLSAT | FormToken | FormBearer | FormBasic | FormMacaroonHeader | FormCookie | FormPayment
 )
 
 // formNames pairs each form with its name in configurations, in the order of printing.
@@ -48,10 +51,11 @@ var formNames = []struct {
 	{FormBasic, "basic"},
 	{FormMacaroonHeader, "macaroon"},
 	{FormCookie, "cookie"},
+	{FormPayment, "payment"},
 }
 
 // ParseForms reads forms by their names in configurations: l402, lsat, bearer, basic, macaroon,
-// cookie, and all. The names l402 and lsat include FormToken.
+// cookie, payment, and all. The names l402 and lsat include FormToken.
 func ParseForms(names ...string) (Form, error) {
 	var forms Form
 next:
@@ -69,7 +73,7 @@ next:
 				continue next
 			}
 		}
-		return 0, fmt.Errorf("unknown form of credentials %q: use l402, lsat, bearer, basic, macaroon, cookie or all", name)
+		return 0, fmt.Errorf("unknown form of credentials %q: use l402, lsat, bearer, basic, macaroon, cookie, payment or all", name)
 	}
 	return forms, nil
 }

@@ -19,8 +19,9 @@ func TestForms(t *testing.T) {
 		{"macaroon", FormMacaroonHeader, "macaroon"},
 		{"cookie", FormCookie, "cookie"},
 		{"cookie l402 cookie", FormL402 | FormToken | FormCookie, "l402,token,cookie"},
-		{"all", FormAll, "l402,lsat,token,bearer,basic,macaroon,cookie"},
-		{"l402 lsat bearer basic macaroon cookie", FormAll, "l402,lsat,token,bearer,basic,macaroon,cookie"},
+		{"all", FormAll, "l402,lsat,token,bearer,basic,macaroon,cookie,payment"},
+		{"payment", FormPayment, "payment"},
+		{"l402 lsat bearer basic macaroon cookie payment", FormAll, "l402,lsat,token,bearer,basic,macaroon,cookie,payment"},
 	}
 	for _, test := range tests {
 		got, err := ParseForms(strings.Fields(test.names)...)
@@ -28,7 +29,7 @@ func TestForms(t *testing.T) {
 			t.Errorf("%q is read as %s, %v", test.names, got, err)
 		}
 	}
-	for _, name := range []string{"token", "L402", "payment", "", "none", "l402,lsat"} {
+	for _, name := range []string{"token", "L402", "Payment", "", "none", "l402,lsat"} {
 		if got, err := ParseForms("l402", name); err == nil || got != 0 || !strings.Contains(err.Error(), "use l402, lsat") {
 			t.Errorf("%q is read as %s, %v", name, got, err)
 		}

@@ -1,6 +1,10 @@
 package l402
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/caddy-l402/caddy-l402/l402/payment"
+)
 
 const (
 	// MaxCandidates is the greatest number of credentials that a Reader reads from a request.
@@ -9,15 +13,19 @@ const (
 	MaxHeaderText = 64 << 10
 )
 
+// authorizationForms are the forms of an Authorization line.
+const authorizationForms = FormL402 | FormLSAT | FormBearer | FormBasic | FormPayment
+
 // sources are the headers that a Reader walks over, in this order, and who may present what there.
 var sources = [...]struct {
 	header string
 	forms  Form
 }{
-	{"Authorization", FormL402 | FormLSAT | FormBearer | FormBasic},
+	{"Authorization", authorizationForms},
 	{"Macaroon", FormMacaroonHeader},
 	{"Grpc-Metadata-Macaroon", FormMacaroonHeader},
 	{"Cookie", FormCookie},
+	{payment.HeaderAuthorization, FormPayment},
 }
 
 // Reader walks over the credentials of a request in the order in which they stand there. A request
@@ -92,7 +100,7 @@ func (r *Reader) nextLine() (ok bool, err error) {
 		return true, ErrTokenTooLong
 	}
 	r.ours = false
-	if r.form&(FormL402|FormLSAT|FormBearer|FormBasic) != 0 {
+	if r.form&authorizationForms != 0 {
 		r.auth = elements{rest: line}
 	} else {
 		r.line = line
@@ -116,9 +124,9 @@ func (r *Reader) nextAuthorization(c *Credential) (ok bool, err error) {
 		return false, nil
 	}
 	if e.head {
-		r.ours = e.ours(r.allowed)
+		r.ours = e.ours(r.form)
 	}
-	if !r.ours || !e.head && (e.scheme == schemeBearer || e.scheme == schemeBasic) {
+	if !r.ours || !e.head && e.scheme.single() {
 		return false, nil
 	}
 	if !r.candidate() {
@@ -127,6 +135,8 @@ func (r *Reader) nextAuthorization(c *Credential) (ok bool, err error) {
 	switch e.scheme {
 	case schemeBearer:
 		return true, c.setPair(FormBearer, e.value)
+	case schemePayment:
+		return true, c.setPayment(e.value)
 	case schemeBasic:
 		token, preimage, alone, _ := cutBasic(e.value)
 		return true, c.set(FormBasic, token, preimage, alone)

@@ -233,7 +233,7 @@ func TestReaderPassesOver(t *testing.T) {
 		"password":                basic("me", "secret"),
 		"password with a colon":   basic("me", "secret:"+s.pre),
 		"no base64 at all":        "Authorization: Basic ***",
-		"another scheme":          "Authorization: Payment " + s.std,
+		"another scheme":          "Authorization: Negotiate " + s.std,
 		"another scheme's comma":  `Authorization: Digest a="b, L402 c", d="e"`,
 		"quote not closed":        `Authorization: Digest a="b, L402 ` + s.std,
 		"scheme in the middle":    "Authorization: XL402 " + s.std + ":" + s.pre,

@@ -49,7 +49,7 @@ func stripLine(forms Form, line string, allowed Form) string {
 	case FormCookie:
 		return stripCookies(line)
 	}
-	return stripAuthorization(line, allowed)
+	return stripAuthorization(line, forms&allowed)
 }
 
 // stripAuthorization leaves out the elements that begin a credential and those that go on with it.

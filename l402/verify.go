@@ -75,14 +75,18 @@ type Grant struct {
 	Price lnwire.MilliSatoshi
 	// PreimageKnown says that the credential holds the preimage of the payment hash.
 	PreimageKnown bool
+	// ChallengeID is the id of the challenge that a credential of the Payment scheme echoes; it
+	// is empty for all other forms.
+	ChallengeID string
 	// Paid says that the payment is proven. Verify sets it together with PreimageKnown. A
 	// caller that learned of the payment from the wallet may set it alone.
 	Paid bool
 }
 
 // Verify checks a credential against what is wanted and fills g. Refusals, cheapest first: the
-// token's length and layout, its version, its key, the preimage, the signature, the caveats. They
-// are the errors of this package, returned bare.
+// token's length and layout, its version, its key, the challenge that a credential of the Payment
+// scheme echoes, the preimage, the signature, the caveats. They are the errors of this package and
+// payment.ErrInvalidChallenge, returned bare.
 //
 // A credential without a preimage gives ErrPreimageMissing if everything else is right, and the
 // Grant is then filled with Paid false. After any other error the Grant is zero.
@@ -100,11 +104,18 @@ func Verify(keys Keys, c *Credential, w *Want, g *Grant) error {
 	if key == nil {
 		return ErrUnknownKey
 	}
+	if err := c.echoed(key); err != nil {
+		return err
+	}
 	if err := t.prove(c); err != nil {
 		return err
 	}
 	root := RootKey(key, &t.id.TokenID)
-	return t.judge(&root, w, g)
+	if err := t.judge(&root, w, g); err != nil || c.echo == nil {
+		return err
+	}
+	g.ChallengeID = c.echo.ID
+	return nil
 }
 
 // opened is a token on its way through Verify.

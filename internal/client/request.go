@@ -22,7 +22,7 @@ const userAgent = "caddy-l402"
 var harmless = []string{"Accept", "Accept-Language", "Content-Type", "Range", "User-Agent"}
 
 // credentialHeaders are where tokens of this protocol travel.
-var credentialHeaders = []string{"Authorization", "Macaroon", "Grpc-Metadata-Macaroon"}
+var credentialHeaders = []string{"Authorization", "Macaroon", "Grpc-Metadata-Macaroon", "Payment-Authorization"}
 
 func (r *Request) check() error {
 	switch {

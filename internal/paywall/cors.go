@@ -75,8 +75,35 @@ func (w *PreflightWriter) WriteHeader(status int) {
 		}
 		h.Set("Access-Control-Max-Age", "600")
 		h.Add("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+	} else {
+		allowPaying(h, w.r)
 	}
 	w.ResponseWriter.WriteHeader(http.StatusNoContent)
+}
+
+// paying are the request headers of the Payment scheme, of which an upstream need know nothing. They
+// end at the gate.
+var paying = []string{"Accept-Payment", "Payment-Authorization"}
+
+// allowPaying adds those that the preflight asks for to what the upstream allows.
+func allowPaying(h http.Header, r *http.Request) {
+	asked := strings.Join(r.Header["Access-Control-Request-Headers"], ",")
+	allowed := strings.Join(h["Access-Control-Allow-Headers"], ",")
+	for _, name := range paying {
+		if listed(asked, name) && !listed(allowed, name) {
+			h.Add("Access-Control-Allow-Headers", name)
+		}
+	}
+}
+
+// listed tells whether a name stands in a list of header names.
+func listed(list, name string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.Trim(item, " \t"), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Write drops the body: whatever the upstream says beside its headers was not paid for.

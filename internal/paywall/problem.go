@@ -4,6 +4,7 @@ package paywall
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -16,6 +17,8 @@ import (
 type Problem struct {
 	// Status is the HTTP status: 402, 429 or 503; for receipts also 401, 404 or 405.
 	Status int
+	// Type is the URI of the problem's type (RFC 9457); empty is about:blank.
+	Type string
 	// Code is stable and made for programs, such as "payment_required" or "token_expired".
 	Code string
 	// Title says in a few words what the status means.
@@ -46,6 +49,8 @@ type Offer struct {
 	PaymentHash string
 	// Macaroon is the token in padded base64.
 	Macaroon string
+	// ChallengeID is the id of the challenge in the Payment scheme; empty where there is none.
+	ChallengeID string
 	// InvoiceExpires is when the invoice can no longer be paid.
 	InvoiceExpires time.Time
 	// Terms says in words what the payment buys, such as "valid for 24h".
@@ -117,6 +122,7 @@ type document struct {
 	Invoice        string     `json:"invoice,omitempty"`
 	PaymentHash    string     `json:"payment_hash,omitempty"`
 	Macaroon       string     `json:"macaroon,omitempty"`
+	ChallengeID    string     `json:"challengeId,omitempty"`
 	InvoiceExpires *time.Time `json:"invoice_expires,omitempty"`
 	Terms          string     `json:"terms,omitempty"`
 	Uses           uint64     `json:"uses,omitempty"`
@@ -128,12 +134,13 @@ type document struct {
 
 func jsonBody(p *Problem) []byte {
 	doc := document{
-		Type: "about:blank", Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code, Cure: p.Cure, Netrc: p.Netrc,
+		Type: cmp.Or(p.Type, "about:blank"), Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code, Cure: p.Cure, Netrc: p.Netrc,
 		RetryAfter: int64((p.RetryAfter + time.Second - 1) / time.Second),
 	}
 	if o := p.Offer; o != nil {
 		doc.Service, doc.Tier, doc.PriceMsat = o.Service, &o.Tier, uint64(o.Price)
 		doc.Invoice, doc.PaymentHash, doc.Macaroon = o.Invoice, o.PaymentHash, o.Macaroon
+		doc.ChallengeID = o.ChallengeID
 		expires := o.InvoiceExpires.UTC()
 		doc.InvoiceExpires, doc.Terms, doc.NotMoney = &expires, o.Terms, o.NotMoney
 		doc.Uses, doc.Bytes = o.Uses, o.Bytes
