@@ -207,9 +207,13 @@ func problemCodes(t *testing.T) map[string]bool {
 	for _, code := range stringsIn(t, "l402/errors.go", refusals) {
 		codes[code] = true
 	}
+	for _, code := range stringsIn(t, "l402/payment/errors.go", refusals) {
+		codes[code] = true
+	}
 	// Where no credential is shown the answer is payment_required; the others are what a client
 	// finds wrong with a challenge.
-	for _, code := range []string{"no_credential", "no_challenge", "malformed_challenge", "malformed_invoice"} {
+	for _, code := range []string{"no_credential", "no_challenge", "malformed_challenge", "malformed_invoice",
+		"no_payment_challenge", "malformed_payment_challenge"} {
 		if !codes[code] {
 			t.Errorf("there is no code %s any more", code)
 		}
