@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/browser"
 	"github.com/caddy-l402/caddy-l402/testdata/e2e/client"
 	"github.com/caddy-l402/caddy-l402/testdata/e2e/gateway"
 	"github.com/caddy-l402/caddy-l402/testdata/e2e/proc"
@@ -231,4 +232,45 @@ http {
 	})
 	listening(t, p, address)
 	return "http://" + address
+}
+
+// TestNixPaysInTheBrowser is a person's way: the address that nix prints is opened in a browser, and
+// the page gives the line that nix wants, with scripts and without.
+func TestNixPaysInTheBrowser(t *testing.T) {
+	t.Parallel()
+	c := buildCache(t)
+	gw := c.sold(t, sandboxOptions)
+	for _, scripts := range []bool{true, false} {
+		t.Run(fmt.Sprintf("scripts %v", scripts), func(t *testing.T) {
+			user := c.user(t, gw.Base)
+			shown, err := user.fetch(c.path)
+			link := payAt.FindStringSubmatch(shown)
+			if err == nil || link == nil {
+				t.Fatalf("%v\n%s", err, shown)
+			}
+			tab := browser.Open(t)
+			if !scripts {
+				tab.NoScripts()
+			}
+			tab.Goto(link[1])
+			if text := tab.Text(); !strings.Contains(text, "One payment opens this cache for a day.") || !strings.Contains(text, "100 sat") {
+				t.Errorf("the page says\n%s", text)
+			}
+			if _, err := gw.Sandbox().Pay(t.Context(), paywall(t, tab)); err != nil {
+				t.Fatal(err)
+			}
+			tab.Click("details:last-of-type > summary")
+			tab.Click("#line")
+			line := tab.Wait(`document.getElementById("netrc") ? document.getElementById("netrc").value : ""`, 20*time.Second)
+			if !strings.HasPrefix(line, "machine 127.0.0.1 login l402 password ") {
+				t.Fatalf("the page gives the line %q", line)
+			}
+			user.write("netrc", line)
+			if out, err := user.fetch(c.path); err != nil {
+				t.Fatalf("after the payment: %v\n%s", err, out)
+			}
+			c.has(t)
+			tab.OnlyAt(gw.Base)
+		})
+	}
 }

@@ -132,6 +132,20 @@ func (tab *Tab) WaitText(want string, patience time.Duration) {
 	tab.t.Fatalf("after %v the page does not show %q but:\n%s", patience, want, text)
 }
 
+// Wait waits until an expression gives a text, and returns it.
+func (tab *Tab) Wait(expression string, patience time.Duration) string {
+	tab.t.Helper()
+	var text string
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		// While a page is being left there is nothing to ask.
+		if chromedp.Run(tab.ctx, chromedp.Evaluate(expression, &text)) == nil && text != "" {
+			return text
+		}
+	}
+	tab.t.Fatalf("after %v %s gives nothing on the page:\n%s", patience, expression, tab.Text())
+	return ""
+}
+
 // Click clicks what a selector finds.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
