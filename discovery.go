@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,6 +120,7 @@ func (h *Handler) listing(at place) discovery.Route {
 	route := discovery.Route{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		Paths: at.paths, Methods: h.listedMethods(at.methods), PriceMsat: uint64(h.price),
+		Payment: slices.Contains(h.Schemes, schemePayment),
 		Terms: discovery.Terms{
 			Text: h.terms().bought(), ValidSeconds: int64(time.Duration(h.Valid) / time.Second),
 			Uses: h.Uses, Bytes: h.Bytes,

@@ -61,6 +61,8 @@ type Route struct {
 	// LeastMsat and MostMsat are what a payment costs at least and at most where the price
 	// depends on the request; zero where that is not known.
 	LeastMsat, MostMsat uint64
+	// Payment says that challenges are in the Payment scheme too, as far as it has words for them.
+	Payment bool
 	// Terms are what a payment buys.
 	Terms Terms
 	// InputSchema is the JSON Schema of a request's body, or of its query where it has none.

@@ -22,7 +22,7 @@ func weather() *discovery.Catalog {
 		ManifestPath: discovery.ManifestPath, OpenAPIPath: "/openapi.json", TextPath: "/llms.txt",
 		Routes: []discovery.Route{{
 			Service: "forecast", Title: "Forecast", Description: "Ten days.\n# Not a heading", Paths: []string{"/v1/forecast/*"},
-			Methods: []string{"GET"}, PriceMsat: 2000, Capabilities: []string{"read"},
+			Methods: []string{"GET"}, PriceMsat: 2000, Payment: true, Capabilities: []string{"read"},
 			Terms:    discovery.Terms{Text: "valid for 24h, 100 requests", ValidSeconds: 86400, Uses: 100, Host: true},
 			Examples: []discovery.Example{{Method: "GET", Path: "/v1/forecast/bern?days=3"}},
 			Limit:    &discovery.Rate{Events: 120, WindowSeconds: 60},
@@ -30,12 +30,12 @@ func weather() *discovery.Catalog {
 			InputSchema: json.RawMessage(`{"type":"object","properties":{"days":{"type":"integer"}},
 				"required":["days"]}`),
 		}, {
-			Service: "chat", Tier: 1, Paths: []string{"/v1/chat"}, PriceMsat: 1500, Capabilities: []string{"ask", "draw"},
+			Service: "chat", Tier: 1, Paths: []string{"/v1/chat"}, PriceMsat: 1500, Payment: true, Capabilities: []string{"ask", "draw"},
 			Terms:       discovery.Terms{ValidSeconds: 60, Bytes: 1 << 20, Path: true, Host: true, Request: true},
 			InputSchema: json.RawMessage(`{"type":"object","properties":{"model":{"type":"string","description":"which"},"input":{"type":["null","array"]},"x":true},"required":["model"]}`),
 			Examples:    []discovery.Example{{Method: "POST", Path: "/v1/chat", Body: json.RawMessage(`{"model":"m"}`)}},
 		}, {
-			Service: "chat", Paths: []string{"/v1/chat", "/v1/ask"}, Methods: []string{"POST"},
+			Service: "chat", Paths: []string{"/v1/chat", "/v1/ask"}, Methods: []string{"POST"}, Payment: true,
 		}},
 	}
 }

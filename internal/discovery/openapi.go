@@ -123,22 +123,21 @@ func (r *Route) mark(operation object) {
 	if free := r.Free.json(); free != nil {
 		operation["x-l402-free"] = free
 	}
-	operation["x-payment-info"] = object{"offers": []any{r.offer()}}
+	if r.Payment && r.PriceMsat%1000 == 0 {
+		operation["x-payment-info"] = object{"offers": []any{r.offer()}}
+	}
 	if responses := ensure(operation, "responses"); responses["402"] == nil {
 		responses["402"] = paymentRequired()
 	}
 }
 
 // offer is the price in the words of the Payment scheme, whose amounts of Lightning are whole
-// satoshi.
+// satoshi: with another price there is no such offer.
 func (r *Route) offer() object {
 	offer := object{"intent": "charge", "method": "lightning", "currency": "sat", "amount": nil}
-	switch {
-	case r.PriceMsat == 0:
+	if r.PriceMsat == 0 {
 		offer["description"] = "The price depends on the request."
-	case r.PriceMsat%1000 != 0:
-		offer["description"] = strconv.FormatUint(r.PriceMsat, 10) + " msat"
-	default:
+	} else {
 		offer["amount"] = strconv.FormatUint(r.PriceMsat/1000, 10)
 	}
 	if text := r.Terms.Text; text != "" {
@@ -152,7 +151,7 @@ func (r *Route) offer() object {
 
 func paymentRequired() object {
 	return object{
-		"description": "Payment Required: an L402 challenge",
+		"description": "Payment Required: a challenge to pay an invoice",
 		"headers": object{"WWW-Authenticate": object{
 			"description": `L402 macaroon="<base64>", invoice="<BOLT 11>", …`,
 			"schema":      object{"type": "string"},

@@ -16,6 +16,9 @@ func TestDeployedClients(t *testing.T) {
 	for _, args := range [][]string{
 		{"lightning-tools.mjs", "l402"},
 		{"lightning-tools.mjs", "any"},
+		{"lightning-tools.mjs", "mpp"},
+		{"mppx.mjs", "plain"},
+		{"mppx.mjs", "beside"},
 		{"alby-tools.mjs"},
 	} {
 		t.Run(fmt.Sprint(args), func(t *testing.T) {
@@ -33,6 +36,8 @@ func TestDeployedClients(t *testing.T) {
 				Payments int
 				Amount   *int
 				Answers  [][2]any
+				Header   string // of the Payment scheme
+				Receipt  struct{ Status, Method, Reference, ChallengeID string }
 			}
 			if err := json.Unmarshal(out, &result); err != nil {
 				t.Fatalf("%v in %s", err, out)
@@ -53,6 +58,20 @@ func TestDeployedClients(t *testing.T) {
 			}
 			if n := up.Count(); n != 2 {
 				t.Errorf("%d requests reached the upstream, want 2", n)
+			}
+			if args[0] != "mppx.mjs" {
+				return
+			}
+			header, foreign := "Authorization", ""
+			if args[1] == "beside" {
+				header, foreign = "Payment-Authorization", "Bearer of-the-upstream"
+			}
+			if r := result.Receipt; result.Header != header || r.Status != "success" || r.Method != "lightning" ||
+				len(r.Reference) != 64 {
+				t.Errorf("credential in %s, receipt %+v", result.Header, r)
+			}
+			if got := up.Last(t).Header.Get("Authorization"); got != foreign {
+				t.Errorf("the upstream got Authorization %q, want %q", got, foreign)
 			}
 		})
 	}
