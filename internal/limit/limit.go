@@ -81,6 +81,22 @@ func (l *Limiter) Allow(addr netip.Addr, r Rate, now time.Time) time.Duration {
 	return max(time.Duration(missing/float64(every)*float64(time.Second)), time.Millisecond)
 }
 
+// Forgive takes back one event that Allow counted, such as a try that turned out to be a payment.
+func (l *Limiter) Forgive(addr netip.Addr, r Rate, now time.Time) {
+	if !r.Limited() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	element, ok := l.clients[Prefix(addr)]
+	if !ok {
+		return
+	}
+	if c := element.Value.(*client); c.rate == r {
+		c.bucket.AllowN(now, -1)
+	}
+}
+
 // Len is the number of client prefixes that are remembered.
 func (l *Limiter) Len() int {
 	l.mu.Lock()

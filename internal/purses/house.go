@@ -34,6 +34,8 @@ type Host struct {
 	Seed string
 	// Timeout bounds a call to a mint; zero is mint.DefaultTimeout.
 	Timeout time.Duration
+	// Patience bounds what is asked of a mint though the caller has gone; see purse.Options.
+	Patience time.Duration
 	// RequireDLEQ refuses ecash without DLEQ proofs; see purse.Options.
 	RequireDLEQ bool
 	// Network is the chain of the mints' invoices; empty is mainnet.
@@ -43,7 +45,7 @@ type Host struct {
 // settings is the same for hosts under which purses need not be opened anew.
 func (h *Host) settings() [32]byte {
 	mints := slices.Sorted(slices.Values(h.Mints))
-	b, err := json.Marshal([]any{mints, h.Seed, h.Timeout, h.RequireDLEQ, h.Network})
+	b, err := json.Marshal([]any{mints, h.Seed, h.Timeout, h.Patience, h.RequireDLEQ, h.Network})
 	if err != nil {
 		panic(err) // texts and numbers always encode
 	}
@@ -256,13 +258,24 @@ func (h *House) Receiver(ctx context.Context, key Key, tok *token.Token) (*purse
 	return e.purse, nil
 }
 
-// LockKey is the key that payers lock ecash to which is taken without asking the mint.
-func (h *House) LockKey(ctx context.Context) (*ecash.PublicKey, error) {
+// LockKey is the key that payers lock ecash to which is taken without asking the mint. It is nil while
+// the purses are not open; it waits for nothing.
+func (h *House) LockKey() *ecash.PublicKey {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.term == nil {
+		return nil
+	}
+	return h.term.lockKey
+}
+
+// Secret makes 32 bytes for a purpose that nobody can guess and that follow from the seed.
+func (h *House) Secret(ctx context.Context, purpose string) ([]byte, error) {
 	t, err := h.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return lockKey(t.seed, t.own.number).PubKey(), nil
+	return derive(t.seed, "secret\x00"+purpose), nil
 }
 
 // Seed gives the words that the ecash can be restored from. Whoever has them has the money.

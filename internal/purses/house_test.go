@@ -146,12 +146,7 @@ func TestProcessesHaveSeatsOfTheirOwn(t *testing.T) {
 	if x, y := a.All()[0], b.All()[0]; x.Seat == y.Seat || x.Balance.Available != 1 || y.Balance.Available != 2 {
 		t.Fatalf("got %+v and %+v", x, y)
 	}
-	x, err := a.LockKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := b.LockKey(t.Context())
-	if err != nil || x.IsEqual(y) {
+	if x, y := a.LockKey(), b.LockKey(); x == nil || y == nil || x.IsEqual(y) {
 		t.Error("two processes take the same ecash without asking the mint")
 	}
 }

@@ -37,6 +37,8 @@ type term struct {
 	own   *seat
 	seed  string
 
+	lockKey *ecash.PublicKey // of the own seat
+
 	seen map[int]*watched // by the goroutine of live alone
 	done context.Context  // ends with the term
 	end  context.CancelFunc
@@ -133,6 +135,7 @@ func (t *term) open(ctx context.Context) (err error) {
 	if t.seed, err = t.words(ctx); err != nil {
 		return err
 	}
+	t.lockKey = lockKey(t.seed, t.own.number).PubKey()
 	t.openKnown(ctx, t.own)
 	return nil
 }
@@ -321,7 +324,7 @@ func (t *term) openPurse(ctx context.Context, s *seat, key Key) (*purse.Purse, e
 	return purse.Open(ctx, purse.Options{
 		Mint: client, Unit: key.Unit, Store: t.store(s), Seed: seed, Keys: lockKeys(t.seed, s.number),
 		Name: key.Name, Instance: "seat " + seatName(s.number), Lock: t.house.lock,
-		RequireDLEQ: t.host.RequireDLEQ, Network: t.host.Network,
+		Patience: t.host.Patience, RequireDLEQ: t.host.RequireDLEQ, Network: t.host.Network,
 	})
 }
 

@@ -60,6 +60,8 @@ type record struct {
 	Proofs []token.Proof `json:"proofs,omitempty"`
 	// Fee is what the mint took.
 	Fee uint64 `json:"fee,omitempty"`
+	// Note is the receiver's, for a receipt.
+	Note string `json:"note,omitempty"`
 	// Owed says that something was given for the inputs of a receipt before they were swapped.
 	Owed bool            `json:"owed,omitempty"`
 	Mint *mint.MintQuote `json:"mint,omitempty"`

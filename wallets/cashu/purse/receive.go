@@ -23,6 +23,9 @@ type Terms struct {
 	// is then kept though it brings less. What the fee takes beyond that the payer has to
 	// add.
 	MaxFee uint64
+	// Note is kept with the payment, durably before it is taken, and given back in its receipt:
+	// what the payer bought. A repetition does not change it.
+	Note string
 }
 
 // Receipt says what became of a token.
@@ -30,6 +33,9 @@ type Receipt struct {
 	// ID names the payment: a hash over the token's proofs, in whatever order and spelling
 	// they came.
 	ID string
+	// Note is that of the terms under which the token was first brought, and Time when that was.
+	Note string
+	Time time.Time
 	// Amount is what the purse kept, after the fee.
 	Amount uint64
 	// Fee is what the mint took.
@@ -276,7 +282,7 @@ func (p *Purse) begin(ctx context.Context, o *op, t *token.Token, terms Terms, o
 		return err
 	}
 	rec := o.rec
-	rec.Inputs, rec.Keep, rec.Fee = t.Proofs, kept, fee
+	rec.Inputs, rec.Keep, rec.Fee, rec.Note = t.Proofs, kept, fee, terms.Note
 	if rec.Outputs, err = p.slots(ctx, k.ID, append(amounts, change...)); err != nil {
 		return err
 	}
@@ -339,7 +345,7 @@ func (p *Purse) unswapped() (value uint64, oldest time.Time) {
 }
 
 func (p *Purse) receipt(o *op, replayed bool) *Receipt {
-	r := &Receipt{ID: o.rec.ID, Fee: o.rec.Fee, Replayed: replayed, Owed: o.rec.State == stateBegun}
+	r := &Receipt{ID: o.rec.ID, Note: o.rec.Note, Time: o.rec.Time, Fee: o.rec.Fee, Replayed: replayed, Owed: o.rec.State == stateBegun}
 	for _, s := range o.rec.Outputs[:o.rec.Keep] {
 		r.Amount += s.Amount
 	}
