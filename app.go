@@ -44,6 +44,9 @@ type App struct {
 	// The longest that a call to a wallet may take. Default: 10s.
 	WalletTimeout caddy.Duration `json:"wallet_timeout,omitempty"`
 
+	// Whose ecash is taken as payment. Default: none.
+	Cashu *Cashu `json:"cashu,omitempty"`
+
 	// Web servers that are told of each payment.
 	Notify []*Notification `json:"notify,omitempty"`
 
@@ -61,6 +64,8 @@ type App struct {
 	tenants *tenancy // nil where no wallet is filled in by requests
 	pooled  []pooled
 	desk    *desk // of receipts
+
+	till *till // nil where no ecash is taken
 
 	notified  []notified
 	announcer announcer
@@ -127,6 +132,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	guests, _ := loaded.(map[string]any)
 	if err := a.openWallets(guests); err != nil {
 		return err
+	}
+	if err := a.provisionCashu(); err != nil {
+		return fmt.Errorf("cashu: %w", err)
 	}
 	return a.provisionDefault()
 }
@@ -239,6 +247,7 @@ func (a *App) Start() error {
 	if err := a.books.Attach(a.lender); err != nil {
 		a.logger.Error("uses cannot be counted until storage works; metered tokens get 503", zap.Error(err))
 	}
+	a.startCashu()
 	a.startNotify()
 	go a.runAnnouncer(ctx) // owned by the app; ends in Stop, or when a handler returns after it
 	warm, cancel := context.WithTimeout(ctx, startTimeout)
@@ -293,6 +302,7 @@ func (a *App) Stop() error {
 	}
 	a.tenants.leave()
 	a.stopNotify()
+	a.stopCashu()
 	if a.lender != nil {
 		return a.books.Detach(a.lender)
 	}

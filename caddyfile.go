@@ -127,7 +127,8 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //		memo                 <text>
 //		invoice_expiry       <duration>
 //		schemes              L402|LSAT|Payment...
-//		credentials          l402|lsat|bearer|basic|macaroon|cookie|payment...
+//		credentials          l402|lsat|bearer|basic|macaroon|cookie|payment|cashu...
+//		cashu                on|off
 //		prefetch             <n>|off
 //		limit                <n> <window>|off
 //		free                 <n> <window> [<key>]
@@ -200,6 +201,7 @@ var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"valid":                func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, &h.Valid) },
 	"uses":                 (*Handler).parseUses,
 	"bytes":                (*Handler).parseBytes,
+	"cashu":                (*Handler).parseCashu,
 	"charge":               func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Charge) },
 	"scope":                func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Scope) },
 	"memo":                 func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Memo) },

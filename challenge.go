@@ -63,6 +63,7 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroo
 	challenge := l402.Challenge{Macaroon: macaroon, Invoice: inv.PaymentRequest}
 	id := h.writeChallenge(w.Header(), r, challenge, inv)
 	h.announce(w, r)
+	h.askForEcash(w, r, to.price)
 	token := encodeToken(macaroon)
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
 		Service: h.Service, Tier: h.Tier,

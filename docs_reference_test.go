@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-l402/caddy-l402/internal/command"
 	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/wallets/cashu/purse"
 )
 
 // docPage reads one page of the documentation.
@@ -192,7 +193,7 @@ func problemCodes(t *testing.T) map[string]bool {
 		}
 		return nil
 	}
-	for _, file := range []string{"problems.go", "desk_problems.go"} {
+	for _, file := range []string{"problems.go", "desk_problems.go", "cashu_problems.go"} {
 		for _, code := range stringsIn(t, file, constants) {
 			codes[code] = true
 		}
@@ -244,7 +245,9 @@ func TestDocsNameEveryProblemCode(t *testing.T) {
 		{codeTooMany, tooMany(0, l402.ErrNoCredential).Status}, {codeUnavailable, unavailable(0).Status}, {codeNoPayee, noPayee().Status},
 		{codeNotCounted, notCounted(0).Status}, {codeInUse, allInUse().Status}, {codeRepeated, repeated().Status},
 		{codeReceiptUnknown, noReceipt("").Status}, {codeReceiptUnavailable, noReceiptNow(0).Status}, {codeMethod, methodRefused().Status},
-		{codeReceiptCredential, receiptRefused(errOtherPayment).Status}, {codePaymentPending, paymentRequired(errPending, nil).Status},
+		{codeReceiptCredential, receiptRefused(errOtherPayment).Status},
+		{codeEcashSpent, ecashRefused(purse.ErrSpent).Status}, {codeEcashUnavailable, ecashRefused(purse.ErrUnsettled).Status},
+		{codeEcashDisputed, ecashRefused(purse.ErrDisputed).Status}, {codePaymentPending, paymentRequired(errPending, nil).Status},
 	} {
 		if rows[p.code] != strconv.Itoa(p.status) {
 			t.Errorf("the table gives %s the status %s, and it is %d", p.code, rows[p.code], p.status)

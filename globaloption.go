@@ -40,6 +40,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			accent   <color>
 //			template <file>
 //		}
+//		cashu { ... }
 //		notify         <url> {
 //			secret  <text>
 //			timeout <duration>
@@ -81,6 +82,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.Err("page is given twice: put everything into one block")
 			}
 			if err := parsePage(d, &a.Page); err != nil {
+				return err
+			}
+		case "cashu":
+			if err := a.parseCashu(d); err != nil {
 				return err
 			}
 		case "notify":

@@ -110,8 +110,11 @@ type Handler struct {
 	Schemes []string `json:"schemes,omitempty"`
 
 	// The forms of credential that are accepted, of "l402", "lsat", "bearer", "basic",
-	// "macaroon", "cookie" and "payment". Default: all.
+	// "macaroon", "cookie", "payment" and "cashu", which is ecash. Default: all.
 	Credentials []string `json:"credentials,omitempty"`
+
+	// Whether ecash is taken: "on" or "off". Default: "on" where the app names mints.
+	Cashu string `json:"cashu,omitempty"`
 
 	// How many invoices are made beforehand while there is demand, so that a challenge does
 	// not wait for the wallet; -1 makes none. Default: 4.
@@ -180,9 +183,12 @@ type Handler struct {
 	gate     gate
 	exempt   caddyhttp.MatcherSets
 	notMoney bool
-	look     *paywall.Look
-	closing  context.Context    // ends when the server begins to shut down
-	paid     prometheus.Counter // resolved once: it counts every paid request
+	till     *till // nil where no ecash is taken
+	// takesCashu says that the credentials name cashu.
+	takesCashu bool
+	look       *paywall.Look
+	closing    context.Context    // ends when the server begins to shut down
+	paid       prometheus.Counter // resolved once: it counts every paid request
 
 	// matcherToken reads a matcher by its name, while a Caddyfile is adapted.
 	matcherToken func() (caddy.ModuleMap, bool, error)
@@ -241,6 +247,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if refusal == nil {
 		return h.admit(receiptOf(w, r, &grant), r, next, to, &grant)
 	}
+	if ecash := h.ecashOf(r); len(ecash) > 0 {
+		return h.cashIn(w, r, next, to, ecash)
+	}
 	if refusal == l402.ErrNoCredential && h.gift(w, r) {
 		return h.give(w, r, next)
 	}
@@ -281,6 +290,9 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	if h.UpstreamCredentials != "keep" {
 		p.strip(r.Header, h.forms)
+		if h.till != nil {
+			p.stripEcash(r.Header)
+		}
 	}
 	if c := h.logger.Check(zap.DebugLevel, "paid request"); c != nil {
 		c.Write(zap.String("service", h.Service), zap.Stringer("payment_hash", g.PaymentHash))

@@ -24,6 +24,7 @@ type passage struct {
 	// stripped are the credentials that were taken out of the headers, for a further gate.
 	stripped                                 bool
 	authorization, payment, cookie, mac, rpc []string
+	ecash                                    []string
 
 	// charged are the payments that the request was charged to, so that a second gate on its
 	// way charges nothing.
@@ -83,6 +84,9 @@ func (p *passage) keepPrivate(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) give(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.UpstreamCredentials != "keep" && mayCarry(r.Header) {
 		passageFor(r).strip(r.Header, h.forms)
+	}
+	if h.UpstreamCredentials != "keep" && h.till != nil && len(ecashIn(r.Header)) > 0 {
+		passageFor(r).stripEcash(r.Header)
 	}
 	return next.ServeHTTP(w, r)
 }

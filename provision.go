@@ -72,6 +72,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.provisionCheckout(ctx)
+	if err := h.provisionCashu(); err != nil {
+		return err
+	}
 	h.paid = metrics.paidRequests.WithLabelValues(h.Service)
 	h.gate = gate{keys: h.app.keys, forms: h.forms, want: l402.Want{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
@@ -174,6 +177,7 @@ func (h *Handler) checkWords() (err error) {
 		allowed        []string
 	}{
 		{"scope", h.Scope, []string{scopeHost, scopePath, scopeAny}},
+		{"cashu", h.Cashu, []string{"", "on", "off"}},
 		{"charge", h.Charge, []string{chargeSuccess, chargeAlways}},
 		{"on_wallet_error", h.OnWalletError, []string{"503", "pass"}},
 		{"upstream_credentials", h.UpstreamCredentials, []string{"strip", "keep"}},
@@ -185,8 +189,10 @@ func (h *Handler) checkWords() (err error) {
 	}
 	h.forms = l402.FormAll
 	if len(h.Credentials) > 0 {
-		if h.forms, err = l402.ParseForms(h.Credentials...); err != nil {
-			return fmt.Errorf("credentials: %w", err)
+		rest := slices.DeleteFunc(slices.Clone(h.Credentials), func(name string) bool { return name == "cashu" })
+		h.takesCashu = len(rest) < len(h.Credentials) || slices.Contains(h.Credentials, "all")
+		if h.forms, err = l402.ParseForms(rest...); err != nil {
+			return fmt.Errorf("credentials: %w; or cashu", err)
 		}
 	}
 	if slices.Contains(h.Schemes, schemePayment) && h.forms&l402.FormPayment == 0 {
