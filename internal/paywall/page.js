@@ -70,6 +70,8 @@ if (!answer.ok || (await answer.json()).state !== "settled") continue;
 if (!words.back) return say(words.again, true);
 const to = new URL(words.back, location.href);
 to.hash = location.hash;
+// What is no page but a file leaves this one where it is.
+setTimeout(() => say(words.done, true), 5000);
 return to.href === location.href ? location.reload() : location.replace(to);
 } catch {}
 }

@@ -12,10 +12,11 @@ type Strings struct {
 	OpenWallet, Copy, Copied, WebLN, PaidButton string
 	// QR says to screen readers what the image is.
 	QR string
-	// Waiting, Paid, Again, Expired, Failed and Lost are what the line of status says: before the
-	// payment, after it, after it where the form has to be sent again, after the invoice's end,
-	// when the browser's wallet did not pay, and while the server does not answer.
-	Waiting, Paid, Again, Expired, Failed, Lost string
+	// Waiting, Paid, Again, Done, Expired, Failed and Lost are what the line of status says: before
+	// the payment, after it, after it where the form has to be sent again, after it where the
+	// browser keeps a file and not another page, after the invoice's end, when the browser's wallet
+	// did not pay, and while the server does not answer.
+	Waiting, Paid, Again, Done, Expired, Failed, Lost string
 	// NoScript says how the page goes on without scripts.
 	NoScript string
 	// Renew asks for another invoice, and Retry for another try.
@@ -42,6 +43,7 @@ var English = Strings{
 	QR:         "QR code of the Lightning invoice",
 	Waiting:    "Waiting for the payment. This page continues by itself.",
 	Paid:       "Paid. One moment…", Again: "Paid. Go back and send the form again.",
+	Done:    "Paid. What you paid for is on its way.",
 	Expired: "This invoice has expired.", Failed: "The wallet did not pay.",
 	Lost:     "The connection is lost; trying again.",
 	NoScript: "This page looks for the payment by itself every few seconds.",

@@ -102,3 +102,44 @@ func TestGitWithNetrc(t *testing.T) {
 	}
 	gw.Want(t, http.StatusPaymentRequired, "/book.git/HEAD")
 }
+
+// TestNpmWithToken is the recipe for packages, with npm: it knows no netrc, and its tokens travel as
+// those of the scheme Bearer.
+func TestNpmWithToken(t *testing.T) {
+	t.Parallel()
+	npm := program(t, "npm", "npm")
+	served, home := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "package.json"), []byte(`{"name":"greeting","version":"1.0.0"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := as(t, home, npm, "pack", "--pack-destination", served); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	gw := gateway.Start(t, gateway.Options{Binary: caddy, Global: sandboxOptions,
+		Site: recipe(t, "downloads.md", "pkg.example.com", "/srv/packages", served)})
+	index := `{"name":"greeting","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"greeting","version":"1.0.0",` +
+		`"dist":{"tarball":"` + gw.Base + `/greeting-1.0.0.tgz"}}}}`
+	if err := os.WriteFile(filepath.Join(served, "greeting"), []byte(index), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	install := func(settings string) (string, error) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"package.json": "{}", ".npmrc": "registry=" + gw.Base + "/\n" + settings} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := as(t, dir, npm, "install", "--no-audit", "--no-fund", "--cache", filepath.Join(dir, "cache"), "greeting")
+		if err == nil {
+			_, err = os.Stat(filepath.Join(dir, "node_modules/greeting/package.json"))
+		}
+		return out, err
+	}
+	if out, err := install(""); err == nil || !strings.Contains(out, "402 Payment Required") {
+		t.Errorf("without a payment: %v\n%s", err, out)
+	}
+	token := gw.Buy(t, gw.Sandbox(), "/greeting-1.0.0.tgz")
+	if out, err := install(strings.TrimPrefix(gw.Base, "http:") + "/:_authToken=" + token.Macaroon + ":" + token.Preimage); err != nil {
+		t.Errorf("after the payment: %v\n%s", err, out)
+	}
+}

@@ -259,6 +259,9 @@ func TestNixPaysInTheBrowser(t *testing.T) {
 			if _, err := gw.Sandbox().Pay(t.Context(), paywall(t, tab)); err != nil {
 				t.Fatal(err)
 			}
+			if scripts { // the page stays, since what it leads to is a file
+				tab.Wait(`document.getElementById("status").textContent === document.getElementById("l402").dataset.done ? "done" : ""`, 30*time.Second)
+			}
 			tab.Click("details:last-of-type > summary")
 			tab.Click("#line")
 			line := tab.Wait(`document.getElementById("netrc") ? document.getElementById("netrc").value : ""`, 20*time.Second)
