@@ -59,7 +59,7 @@ func FuzzNamedPrice(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		var to, again deal
-		if err := h.tariff.apply(requestWith(http.Header{"X-Sats": {value}}), &to); err != nil {
+		if err := h.tariff.apply(requestWith(http.Header{"X-Sats": {value}}), "s", &to); err != nil {
 			if !errors.Is(err, errPriceRefused) || strings.Contains(err.Error(), value) && len(value) > 64 {
 				t.Fatalf("%q: %v", value, err)
 			}
@@ -68,7 +68,7 @@ func FuzzNamedPrice(f *testing.F) {
 		if to.price < 2_000 || to.price > 1_000_000 || to.binding == "" || strings.Trim(value, "0123456789.") != "" {
 			t.Fatalf("%q costs %d, bound to %q", value, to.price, to.binding)
 		}
-		if err := h.tariff.apply(requestWith(http.Header{"X-Sats": {value}}), &again); err != nil || again.binding != to.binding {
+		if err := h.tariff.apply(requestWith(http.Header{"X-Sats": {value}}), "s", &again); err != nil || again.binding != to.binding {
 			t.Fatalf("%q is bound to %q and %q", value, to.binding, again.binding)
 		}
 	})

@@ -50,6 +50,17 @@ type App struct {
 	// Web servers that are told of each payment.
 	Notify []*Notification `json:"notify,omitempty"`
 
+	// Where exchange rates come from, for prices in currencies such as "0.02 usd". Default:
+	// several public servers, which are asked once something has such a price.
+	Rates *RateSettings `json:"rates,omitempty"`
+
+	// A currency in which pages tell what a price is about worth, if a rate is at hand.
+	ShowFiat string `json:"show_fiat,omitempty"`
+
+	// The programs that tell what requests cost, by the names that prices use: the price
+	// "pricer shop" asks the one called shop.
+	Pricers map[string]*PriceProgram `json:"pricers,omitempty"`
+
 	// How the payment page for browsers looks where a route does not say otherwise.
 	Page *Page `json:"page,omitempty"`
 
@@ -71,6 +82,9 @@ type App struct {
 	announcer announcer
 
 	shops shops // what is for sale, by server
+
+	exchange exchange
+	programs map[string]*program
 
 	mu     sync.Mutex
 	offers offers
@@ -123,6 +137,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionEvents(ctx); err != nil {
+		return err
+	}
+	if err := a.provisionRates(); err != nil {
+		return err
+	}
+	if err := a.provisionPricers(); err != nil {
 		return err
 	}
 	loaded, err := ctx.LoadModule(a, "WalletsRaw")
@@ -249,6 +269,7 @@ func (a *App) Start() error {
 	}
 	a.startCashu()
 	a.startNotify()
+	a.startRates()
 	go a.runAnnouncer(ctx) // owned by the app; ends in Stop, or when a handler returns after it
 	warm, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -303,6 +324,7 @@ func (a *App) Stop() error {
 	a.tenants.leave()
 	a.stopNotify()
 	a.stopCashu()
+	a.stopRates()
 	if a.lender != nil {
 		return a.books.Detach(a.lender)
 	}

@@ -112,7 +112,7 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 
 // UnmarshalCaddyfile reads
 //
-//	l402 [<matcher>] <number> sat|msat|btc {
+//	l402 [<matcher>] <number> sat|msat|btc|<currency> | pricer <name> {
 //		price                <number> <unit> <matcher>|<matcher module> <args...>
 //		min                  <number> <unit>
 //		max                  <number> <unit>

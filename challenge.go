@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-l402/caddy-l402/internal/cashier"
 	"github.com/caddy-l402/caddy-l402/internal/limit"
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
+	"github.com/caddy-l402/caddy-l402/internal/rates"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/l402/payment"
 	"github.com/caddy-l402/caddy-l402/wallets"
@@ -68,6 +69,8 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroo
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
 		Service: h.Service, Tier: h.Tier,
 		Price:          inv.Amount,
+		Fiat:           to.fiat(),
+		About:          h.about(to),
 		Invoice:        inv.PaymentRequest,
 		PaymentHash:    inv.PaymentHash.String(),
 		Macaroon:       token,
@@ -141,6 +144,8 @@ func (h *Handler) noDeal(err error) *paywall.Problem {
 	switch {
 	case errors.Is(err, errPriceRefused):
 		return priceRefused(h.tariff)
+	case errors.Is(err, rates.ErrNoRate):
+		return rateUnknown(h.app.exchange.market.RetryAfter())
 	case errors.Is(err, errPriceUnknown):
 		return priceUnknown()
 	case errors.Is(err, errAmbiguous):

@@ -6,6 +6,8 @@ import (
 
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"github.com/caddy-l402/caddy-l402/internal/pricer"
+	"github.com/caddy-l402/caddy-l402/internal/rates"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
@@ -17,6 +19,25 @@ type deal struct {
 	quote
 	// filled says that the request filled the price in, so that hardly another one has the same.
 	filled bool
+	// floats is set where the price in millisatoshi is known only at the moment of a challenge.
+	floats *floating
+}
+
+// floating is a price that is turned into millisatoshi when somebody has to pay.
+type floating struct {
+	row *tariffRow
+	// fiat is the price in a currency; the zero Amount where it is in bitcoin, or not known yet.
+	fiat rates.Amount
+	// question is what the row's price program is to be asked.
+	question pricer.Question
+}
+
+// fiat is the price in a currency as the operator set it; empty where it is in bitcoin.
+func (d *deal) fiat() string {
+	if d.floats == nil {
+		return ""
+	}
+	return d.floats.fiat.String()
 }
 
 // quote is a price with what it buys.
@@ -34,14 +55,19 @@ func (h *Handler) dealOf(r *http.Request) (deal, error) {
 	if h.tariff == nil || err != nil {
 		return d, err
 	}
-	err = h.tariff.apply(r, &d)
+	err = h.tariff.apply(r, h.Service, &d)
 	return d, err
 }
 
 // quote finds what is sold to an unpaid request now, and for how much.
-func (h *Handler) quote(_ *http.Request, to *deal) error {
+func (h *Handler) quote(r *http.Request, to *deal) error {
 	price := h.price
 	if h.tariff != nil {
+		if to.floats != nil {
+			if err := h.settlePrice(r, to); err != nil {
+				return err
+			}
+		}
 		price = to.price
 	}
 	to.quote = quote{price: price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
@@ -50,6 +76,7 @@ func (h *Handler) quote(_ *http.Request, to *deal) error {
 
 // requote gives a deal the terms of a token that was sold before, whatever is asked for today.
 func (h *Handler) requote(to *deal, g *l402.Grant, inv *wallets.Invoice) {
+	to.floats = nil // what the price was in a currency is not known any more
 	to.quote = quote{price: inv.Amount, uses: g.Uses, bytes: g.Bytes, valid: time.Duration(h.Valid)}
 	if g.SoldUntil > 0 {
 		// The two moments were read one after the other, so a second may lie between them.

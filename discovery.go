@@ -130,7 +130,10 @@ func (h *Handler) listing(at place) discovery.Route {
 	if h.tariff != nil {
 		least, most := h.tariff.span()
 		route.PriceMsat, route.LeastMsat, route.MostMsat = 0, uint64(least), uint64(most)
-		route.Terms.Request = true
+		route.Terms.Request = !h.tariff.same() || route.Terms.Request
+		if h.tariff.same() {
+			route.Fiat = h.tariff.rows[0].fiat.String()
+		}
 	}
 	if !h.Limit.Off {
 		route.Limit = rateOf(h.Limit.Events, time.Duration(h.Limit.Window))

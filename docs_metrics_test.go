@@ -43,7 +43,11 @@ func definedMetrics(t *testing.T) (names []string) {
 // everything happened.
 func exportedMetrics(t *testing.T) map[string]map[string]bool {
 	t.Helper()
-	s := serve(t, "wallet play sandbox\n\t\twallet broken fake docs\n\t\twallet quiet fake quiet", `
+	b := newBourse(t)
+	b.set("100000", "100000", "100000")
+	s := serve(t, "wallet play sandbox\n\t\twallet broken fake docs\n\t\twallet quiet fake quiet\n\t\tpricer till http "+tillDouble(t).URL+
+		"\n\t\t"+b.sources(t), `
+	l402 /p/* pricer till
 	l402 /m/* 10 sat {
 		uses 2
 		limit 3 1h
@@ -74,6 +78,8 @@ func exportedMetrics(t *testing.T) map[string]map[string]bool {
 	s.want(200, "GET", "/quiet/x", "Authorization", s.buy("/quiet/x").authorization())
 	s.want(200, "GET", "/free/x")
 	s.want(200, "GET", "/dry/x")
+	s.want(402, "GET", "/p/film")
+	s.want(503, "GET", "/p/nothing")
 	metrics.notified("delivered")
 
 	registry := prometheus.NewRegistry()

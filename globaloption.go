@@ -45,10 +45,15 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //			secret  <text>
 //			timeout <duration>
 //		}
+//		rates          [<source...>] { ... }
+//		show_fiat      <currency>
+//		pricer         <name> http|grpc <address> { ... }
 //	}
 //
+// What rates and pricer hold stands at parseRates and parsePricer.
+//
 // The first wallet is the default one unless default_wallet names another. The line `secret` can
-// be repeated: the first one makes tokens, the others are accepted. So can notify.
+// be repeated: the first one makes tokens, the others are accepted. So can notify and pricer.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	if d.NextArg() {
@@ -86,6 +91,18 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 		case "cashu":
 			if err := a.parseCashu(d); err != nil {
+				return err
+			}
+		case "rates":
+			if err := a.parseRates(d); err != nil {
+				return err
+			}
+		case "show_fiat":
+			if err := word(d, &a.ShowFiat); err != nil {
+				return err
+			}
+		case "pricer":
+			if err := a.parsePricer(d); err != nil {
 				return err
 			}
 		case "notify":

@@ -33,6 +33,8 @@ type metricSet struct {
 	notices      *prometheus.CounterVec
 	walletCalls  *prometheus.HistogramVec
 	walletErrors *prometheus.CounterVec
+	pricerCalls  *prometheus.HistogramVec
+	pricerErrors *prometheus.CounterVec
 }
 
 func newMetricSet() *metricSet {
@@ -59,6 +61,11 @@ func newMetricSet() *metricSet {
 			Namespace: "caddy", Subsystem: "l402", Name: "wallet_call_duration_seconds",
 			Help: "Time that calls to wallets took.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10),
 		}, []string{"wallet", "call"}),
+		pricerCalls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "caddy", Subsystem: "l402", Name: "pricer_call_duration_seconds",
+			Help: "Time that price programs took to answer.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10),
+		}, []string{"pricer"}),
+		pricerErrors: counter("pricer_errors_total", "Questions that price programs did not answer with a price.", "pricer"),
 		walletErrors: counter("wallet_errors_total", "Calls to wallets that failed, by kind.", "wallet", "call", "kind"),
 	}
 }
@@ -71,6 +78,7 @@ func (m *metricSet) register(registry *prometheus.Registry) error {
 	for _, collector := range []prometheus.Collector{
 		ledgerCollector{}, m.challenges, m.probes, m.refusals, m.paidRequests, m.limitedTotal, m.unavailables, m.settlements,
 		m.revenue, m.firstUses, m.usesSpent, m.usesBack, m.gifts, m.rehearsals, m.notices, m.walletCalls, m.walletErrors,
+		m.pricerCalls, m.pricerErrors,
 	} {
 		err := registry.Register(collector)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {
@@ -112,6 +120,13 @@ func (m *metricSet) walletCalled(wallet, call string, took time.Duration, err er
 	m.walletCalls.WithLabelValues(wallet, call).Observe(took.Seconds())
 	if err != nil {
 		m.walletErrors.WithLabelValues(wallet, call, errorKind(err)).Inc()
+	}
+}
+
+func (m *metricSet) priced(program string, took time.Duration, err error) {
+	m.pricerCalls.WithLabelValues(program).Observe(took.Seconds())
+	if err != nil {
+		m.pricerErrors.WithLabelValues(program).Inc()
 	}
 }
 

@@ -22,6 +22,10 @@ var (
 	descWalletUp       = stateDesc("wallet_up", "0 while a wallet is left alone after failures, else 1.", "wallet")
 	descWalletPremade  = stateDesc("wallet_premade_invoices", "Invoices that were made beforehand and are ready.", "wallet")
 	descTenantsOpen    = stateDesc("tenant_wallets_open", "Wallets of tenants that are open.")
+	descRate           = stateDesc("exchange_rate", "Price of a bitcoin at the last rate that was believed.", "currency")
+	descRateAge        = stateDesc("exchange_rate_age_seconds", "Age of the last rate that was believed.", "currency")
+	descRateSources    = stateDesc("exchange_rate_sources", "Sources that agreed on the last rate.", "currency")
+	descRateUsable     = stateDesc("exchange_rate_usable", "1 while prices are made of the rate, else 0.", "currency")
 	descMintingKeyMade = stateDesc("minting_key_created_timestamp_seconds", "When the key that makes new tokens was made.")
 )
 
@@ -30,6 +34,7 @@ func (ledgerCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		descLedgerUp, descLedgerPending, descLedgerLag, descLedgerCommits, descLedgerLatency, descLedgerLost,
 		descLedgerDamaged, descLedgerWrites, descWalletUp, descWalletPremade, descTenantsOpen, descMintingKeyMade,
+		descRate, descRateAge, descRateSources, descRateUsable,
 	} {
 		descs <- desc
 	}
@@ -57,6 +62,15 @@ func (ledgerCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descTenantsOpen, float64(app.tenants.count()))
 	if keys := app.keys.Keys(); len(keys) > 0 && !keys[0].Created.IsZero() {
 		gauge(descMintingKeyMade, float64(keys[0].Created.Unix()))
+	}
+	for _, state := range app.exchange.states() {
+		currency := string(state.Currency)
+		gauge(descRateUsable, boolean(state.Usable), currency)
+		if state.Age >= 0 {
+			gauge(descRate, state.PerBTC, currency)
+			gauge(descRateAge, state.Age.Seconds(), currency)
+			gauge(descRateSources, float64(state.Sources), currency)
+		}
 	}
 	book := app.books.Ledger()
 	if book == nil {

@@ -12,6 +12,8 @@ var (
 	cashiers  = caddy.NewUsagePool()
 	limiters  = caddy.NewUsagePool()
 	notifiers = caddy.NewUsagePool()
+	markets   = caddy.NewUsagePool() // of exchange rates
+	programs  = caddy.NewUsagePool() // that tell prices
 )
 
 // pooled is a reference that has to be given back.

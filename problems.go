@@ -24,6 +24,7 @@ const (
 	codeRepeated        = "request_in_flight"
 	codeCheckout        = "checkout_refused"
 	codeUnsellable      = "address_unsellable"
+	codeRateUnknown     = "rate_unavailable"
 	codePriceUnknown    = "price_unknown"
 	codePriceRefused    = "price_refused"
 )
@@ -141,6 +142,15 @@ func priceUnknown() *paywall.Problem {
 	return &paywall.Problem{
 		Status: http.StatusServiceUnavailable, Title: "Price Unknown", Code: codePriceUnknown,
 		Detail: "What this request costs is not known at the moment.", Cure: cureLater, RetryAfter: 10 * time.Second,
+	}
+}
+
+// rateUnknown is the 503 while there is no exchange rate for a price in a currency.
+func rateUnknown(wait time.Duration) *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Price Unknown", Code: codeRateUnknown,
+		Detail: "The exchange rate for the price of this request is not known at the moment.",
+		Cure:   cureLater + " A request with a valid token passes at any time.", RetryAfter: wait,
 	}
 }
 

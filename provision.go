@@ -60,6 +60,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionTariff(ctx); err != nil {
 		return err
 	}
+	if err := h.provisionPrices(); err != nil {
+		return err
+	}
 	if h.limiter, err = h.app.limiter(h.Service); err != nil {
 		return err
 	}

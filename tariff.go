@@ -47,6 +47,8 @@ type tariffRow struct {
 	identity string
 	// binding is the finished binding of a row with a fixed price and a fixed payee.
 	binding string
+	// asks is the price program of the row, nil where it has none.
+	asks *program
 }
 
 // readTariff checks the settings of a price that depends on the request. Matchers are loaded
@@ -83,7 +85,7 @@ func (h *Handler) readTariff() error {
 		}
 	}
 	h.price, h.tariff = base.fixed, nil
-	if len(t.rows) > 1 || base.depends() {
+	if len(t.rows) > 1 || base.depends() || base.floats() {
 		t.describe()
 		h.tariff = t
 	}
@@ -125,10 +127,10 @@ func (p *PriceRow) read() (tariffRow, error) {
 // checkRow compares a price with the bounds, and demands them where requests fill the price in.
 func (t *tariff) checkRow(row *tariffRow) error {
 	switch {
-	case row.depends() && (t.least == 0 || t.most == 0):
+	case row.number != "" && (t.least == 0 || t.most == 0):
 		return fmt.Errorf("price %s: what stands in a placeholder may be a client's words: add `min` and `max`, "+
 			"such as `min 1 sat` and `max 1000 sat`", &row.amount)
-	case !row.depends() && t.check(row.fixed) != nil:
+	case row.fixed > 0 && t.check(row.fixed) != nil:
 		return fmt.Errorf("price %s is outside of min and max", &row.amount)
 	}
 	return nil
@@ -161,12 +163,15 @@ func (t *tariff) describe() {
 	}
 }
 
-// span is between what a payment costs at least and at most.
+// span is between what a payment costs at least and at most; both are zero where that is not known.
 func (t *tariff) span() (least, most lnwire.MilliSatoshi) {
 	for i := range t.rows {
 		low, high := t.rows[i].fixed, t.rows[i].fixed
-		if t.rows[i].depends() {
+		if low == 0 {
 			low, high = t.least, t.most
+		}
+		if low == 0 || high == 0 {
+			return 0, 0
 		}
 		if least == 0 || low < least {
 			least = low
@@ -198,26 +203,56 @@ func (h *Handler) provisionTariff(ctx caddy.Context) error {
 	return nil
 }
 
-// apply finds what a request costs and what its token must be bound to.
-func (t *tariff) apply(r *http.Request, to *deal) error {
+// apply finds what a request costs and what its token must be bound to. A price in a currency is
+// turned into millisatoshi later, and only for those who have to pay.
+func (t *tariff) apply(r *http.Request, service string, to *deal) error {
 	row, err := t.row(r)
 	if err != nil {
 		return err
 	}
-	if to.price, err = row.in(r); err != nil {
+	if row.floats() {
+		to.floats = &floating{row: row, fiat: row.fiat}
+	}
+	if t.same() {
+		return nil // a token is bound to no request then
+	}
+	value, err := row.value(r, service, to)
+	if err != nil {
 		return err
 	}
-	value := ""
-	if row.depends() {
+	if !row.depends() && to.binding == "" {
+		to.binding = row.binding
+		return nil
+	}
+	if row.number != "" && !row.floats() {
 		if err := t.check(to.price); err != nil {
 			return fmt.Errorf("%w: %w", row.fault(), err)
 		}
-		value = strconv.FormatUint(uint64(to.price), 10)
-	} else if to.binding == "" {
-		to.binding = row.binding
-		return nil
 	}
 	to.filled = row.depends()
 	to.binding = bindingOf("price", to.binding+"\x00"+row.identity+"\x00"+value)
 	return nil
+}
+
+// same tells whether all requests cost the same, in a currency.
+func (t *tariff) same() bool { return len(t.rows) == 1 && !t.rows[0].fiat.IsZero() }
+
+// value finds the row's price for a request as far as memory tells it, and gives what a token must be
+// bound to of it: never an exchange rate, so that tokens outlive rates.
+func (row *tariffRow) value(r *http.Request, service string, to *deal) (value string, err error) {
+	switch {
+	case row.fixed > 0:
+		to.price = row.fixed
+	case !row.fiat.IsZero():
+	case row.program != "":
+		to.floats.question, err = row.question(r, service)
+		value = to.floats.question.Key()
+	case row.currency != "":
+		to.floats.fiat, err = row.ask(r)
+		value = to.floats.fiat.String()
+	default:
+		to.price, err = row.in(r)
+		value = strconv.FormatUint(uint64(to.price), 10)
+	}
+	return value, err
 }

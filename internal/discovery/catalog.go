@@ -63,6 +63,8 @@ type Route struct {
 	LeastMsat, MostMsat uint64
 	// Payment says that challenges are in the Payment scheme too, as far as it has words for them.
 	Payment bool
+	// Fiat is the price of all requests where it is in a currency, such as "0.02 USD"; else empty.
+	Fiat string
 	// Terms are what a payment buys.
 	Terms Terms
 	// InputSchema is the JSON Schema of a request's body, or of its query where it has none.

@@ -66,6 +66,7 @@ type pricing struct {
 	PriceMsat uint64 `json:"price_msat,omitempty"`
 	LeastMsat uint64 `json:"min_price_msat,omitempty"`
 	MostMsat  uint64 `json:"max_price_msat,omitempty"`
+	Fiat      string `json:"price_fiat,omitempty"`
 }
 
 type terms struct {
@@ -179,7 +180,7 @@ func (r *Route) capability() string {
 
 func (r *Route) pricing() pricing {
 	if r.PriceMsat == 0 {
-		return pricing{Model: "dynamic", LeastMsat: r.LeastMsat, MostMsat: r.MostMsat}
+		return pricing{Model: "dynamic", LeastMsat: r.LeastMsat, MostMsat: r.MostMsat, Fiat: r.Fiat}
 	}
 	return pricing{Model: "fixed", PriceMsat: r.PriceMsat}
 }

@@ -135,7 +135,9 @@ func (r *Route) mark(operation object) {
 // satoshi: with another price there is no such offer.
 func (r *Route) offer() object {
 	offer := object{"intent": "charge", "method": "lightning", "currency": "sat", "amount": nil}
-	if r.PriceMsat == 0 {
+	if r.PriceMsat == 0 && r.Fiat != "" {
+		offer["description"] = r.Fiat + " at the rate of the moment"
+	} else if r.PriceMsat == 0 {
 		offer["description"] = "The price depends on the request."
 	} else {
 		offer["amount"] = strconv.FormatUint(r.PriceMsat/1000, 10)

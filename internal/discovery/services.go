@@ -41,6 +41,7 @@ type price struct {
 	AmountMsat uint64 `json:"amount_msat,omitempty"`
 	LeastMsat  uint64 `json:"min_amount_msat,omitempty"`
 	MostMsat   uint64 `json:"max_amount_msat,omitempty"`
+	Fiat       string `json:"amount_fiat,omitempty"`
 }
 
 type endpointJSON struct {
@@ -121,7 +122,7 @@ func (r *Route) route(path string) routeJSON {
 
 func (r *Route) price() price {
 	if r.PriceMsat == 0 {
-		return price{Type: "dynamic", LeastMsat: r.LeastMsat, MostMsat: r.MostMsat}
+		return price{Type: "dynamic", LeastMsat: r.LeastMsat, MostMsat: r.MostMsat, Fiat: r.Fiat}
 	}
 	return price{Type: "static", AmountMsat: r.PriceMsat}
 }

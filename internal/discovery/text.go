@@ -71,6 +71,9 @@ func (r resource) words(amount func(uint64) string) []string {
 	if r.LeastMsat > 0 && r.MostMsat > 0 {
 		price = amount(r.LeastMsat) + " to " + amount(r.MostMsat) + ", it depends on the request"
 	}
+	if r.Fiat != "" {
+		price = r.Fiat + " at the rate of the moment"
+	}
 	if r.PriceMsat > 0 {
 		price = amount(r.PriceMsat)
 	}

@@ -96,7 +96,7 @@ func view(p *Problem, look *Look, nonce string) *View {
 	}
 	v.Heading, v.Notice = words.Heading, words.Notices[p.Code]
 	v.Offer = &OfferView{
-		Subject: o.Subject, Price: pricing.Format(o.Price), Terms: o.Terms, Invoice: o.Invoice,
+		Subject: o.Subject, Price: pricing.Format(o.Price), Fiat: o.worth(), Terms: o.Terms, Invoice: o.Invoice,
 		// html/template knows no lightning: scheme and would blank it; an invoice is bech32 and
 		// was checked to be, so that nothing can break out of it, and the context's escaping
 		// remains.

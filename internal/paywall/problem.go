@@ -43,6 +43,10 @@ type Offer struct {
 	Tier    uint8
 	// Price is in millisatoshi.
 	Price lnwire.MilliSatoshi
+	// Fiat is the price in a currency where the operator set it so, such as "0.02 USD"; else empty.
+	Fiat string
+	// About is what the price is about worth in a currency; empty where that is not known.
+	About string
 	// Invoice is the payment request, BOLT 11 as a rule.
 	Invoice string
 	// PaymentHash is the invoice's, in hex.
@@ -119,6 +123,7 @@ type document struct {
 	Service        string     `json:"service,omitempty"`
 	Tier           *uint8     `json:"tier,omitempty"`
 	PriceMsat      uint64     `json:"price_msat,omitempty"`
+	PriceFiat      string     `json:"price_fiat,omitempty"`
 	Invoice        string     `json:"invoice,omitempty"`
 	PaymentHash    string     `json:"payment_hash,omitempty"`
 	Macaroon       string     `json:"macaroon,omitempty"`
@@ -143,7 +148,7 @@ func jsonBody(p *Problem) []byte {
 		doc.ChallengeID = o.ChallengeID
 		expires := o.InvoiceExpires.UTC()
 		doc.InvoiceExpires, doc.Terms, doc.NotMoney = &expires, o.Terms, o.NotMoney
-		doc.Uses, doc.Bytes = o.Uses, o.Bytes
+		doc.Uses, doc.Bytes, doc.PriceFiat = o.Uses, o.Bytes, o.Fiat
 	}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -65,6 +65,9 @@ type OfferView struct {
 	// Subject is what is sold, Price what it costs ("10 sat"), Terms what the payment buys in
 	// words ("valid for 24h").
 	Subject, Price, Terms string
+	// Fiat is the price in a currency: "0.02 USD", or "≈ 0.02 USD" where it is not exact. It is
+	// empty where none is known.
+	Fiat string
 	// Invoice is the payment request, URI the same with its scheme, and QR an <svg>, which is empty
 	// for an invoice that is too long to be drawn.
 	Invoice string
@@ -107,6 +110,7 @@ func samples() []*Problem {
 		Service: "sample", Subject: "example.com", Price: lnwire.MilliSatoshi(21000), Invoice: "lnbcrt210n1sample",
 		Macaroon: "AgEE", InvoiceExpires: time.Now().Add(time.Minute), Terms: "valid for 24h",
 	}
+	offer.Fiat = "0.02 USD"
 	with := offer
 	with.NotMoney, with.Checkout = true, &Checkout{Action: "?l402-checkout", Back: "./", Earlier: "AgEE", Blind: true, Sandbox: true, Netrc: true}
 	return []*Problem{

@@ -17,6 +17,9 @@ func textBody(p *Problem) []byte {
 	}
 	if o := p.Offer; o != nil {
 		fmt.Fprintf(&b, "\nPrice:   %s", pricing.Format(o.Price))
+		if worth := o.worth(); worth != "" {
+			fmt.Fprintf(&b, " (%s)", worth)
+		}
 		if o.Terms != "" {
 			fmt.Fprintf(&b, ", %s", o.Terms)
 		}
@@ -36,4 +39,12 @@ func textBody(p *Problem) []byte {
 		fmt.Fprintf(&b, "\n%s\n", p.Cure)
 	}
 	return b.Bytes()
+}
+
+// worth is the price in a currency, with a sign before what is not exact; empty where it is not known.
+func (o *Offer) worth() string {
+	if o.Fiat == "" && o.About != "" {
+		return "≈ " + o.About
+	}
+	return o.Fiat
 }
