@@ -18,7 +18,7 @@ import (
 // buy pays for what the challenge offers and leaves the token in x.bought. While it does, no other
 // process that uses the same token file buys; what such a process bought meanwhile is taken instead.
 func (x *exchange) buy(ctx context.Context, h http.Header) error {
-	offer, err := x.client.choose(h)
+	offer, err := x.client.choose(h, x.req.URL.EscapedPath())
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (x *exchange) resume(ctx context.Context, locked *tokenfile.Locked, offer *
 		return false, nil
 	}
 	open := locked.Tokens()[index]
-	earlier, err := x.client.check(l402.Challenge{Macaroon: open.Macaroon, Invoice: open.Invoice})
+	earlier, err := x.client.recheck(&open)
 	if err == nil {
 		x.client.Trace.warn("taking up an earlier payment whose end is not known")
 		if err = x.payAndKeep(ctx, locked, earlier); err == nil {
@@ -111,6 +111,14 @@ func (x *exchange) resume(ctx context.Context, locked *tokenfile.Locked, offer *
 		return false, nil // another wallet or limit may take it up
 	}
 	return false, locked.Drop(open.PaymentHash)
+}
+
+// recheck decides whether a challenge that was kept may still be paid.
+func (c *Client) recheck(open *tokenfile.Token) (*Offer, error) {
+	if open.Payment != nil {
+		return c.checkPayment(*open.Payment, open.Path)
+	}
+	return c.check(l402.Challenge{Macaroon: open.Macaroon, Invoice: open.Invoice})
 }
 
 // pay has the invoice paid and checks the proof.
@@ -134,7 +142,7 @@ func (x *exchange) pay(ctx context.Context, offer *Offer) (lntypes.Preimage, err
 func (x *exchange) token(offer *Offer) tokenfile.Token {
 	return tokenfile.Token{
 		Origin: x.req.origin(), Opens: offer.Opens, Path: x.req.URL.EscapedPath(),
-		Macaroon: offer.Macaroon, Invoice: offer.Decoded.PaymentRequest,
+		Macaroon: offer.Macaroon, Payment: offer.Payment, Invoice: offer.Decoded.PaymentRequest,
 		PaymentHash: offer.Decoded.PaymentHash.String(), AmountMsat: uint64(offer.Decoded.Amount),
 		Obtained: x.client.now().UTC(), ValidUntil: offer.ValidUntil,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-l402/caddy-l402/internal/budget"
 	"github.com/caddy-l402/caddy-l402/internal/client/tokenfile"
 	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
@@ -101,8 +102,10 @@ type Result struct {
 
 // Offer is a challenge whose invoice was checked.
 type Offer struct {
-	// Challenge is what the server sent.
+	// Challenge is what the server sent; zero where that was in the Payment scheme.
 	l402.Challenge
+	// Payment is what the server sent in the Payment scheme, nil if it was L402.
+	Payment *payment.Challenge
 	// Invoice is what the challenge's invoice says.
 	Decoded *wallets.Decoded
 	// Opens tells products apart: the token's caveats without those that only limit it.
@@ -122,7 +125,14 @@ type Purchase struct {
 
 // Authorization is the value of the header that presents the token.
 func (p *Purchase) Authorization() string {
-	return l402.FormatAuthorization(p.Macaroon, p.Preimage)
+	if p.Payment == nil {
+		return l402.FormatAuthorization(p.Macaroon, p.Preimage)
+	}
+	header, err := l402.FormatPaymentAuthorization(*p.Payment, p.Preimage)
+	if err != nil {
+		return "" // what was read as JSON can be written as such
+	}
+	return header
 }
 
 // Trace is told of an exchange's steps as they happen, in one goroutine. Fields may be nil.

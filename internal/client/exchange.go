@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,8 @@ type exchange struct {
 	// bought is the token that was paid for in this exchange, or found in the file after
 	// waiting for another process that was buying it.
 	bought *tokenfile.Token
+	// sent is the payment hash of the token that went along with the last request.
+	sent string
 	// refused are the payment hashes of stored tokens that the server did not take.
 	refused []string
 }
@@ -171,17 +174,20 @@ func reasonOf(resp *http.Response) string {
 
 // try sends the request once, with the token if there is one.
 func (x *exchange) try(ctx context.Context, token *tokenfile.Token) (*http.Response, error) {
-	authorization := ""
+	name, credential := "", ""
+	x.sent = ""
 	if token != nil {
-		preimage, err := lntypes.MakePreimageFromStr(token.Preimage)
-		if err != nil {
-			return nil, errors.New("presenting a token: it has no preimage")
+		var err error
+		if name, credential, err = present(token); err != nil {
+			return nil, fmt.Errorf("presenting a token: %w", err)
 		}
-		authorization = l402.FormatAuthorization(token.Macaroon, preimage)
-		_, x.result.Credential, _ = strings.Cut(authorization, " ")
+		x.result.Credential, x.sent = "", token.PaymentHash
+		if token.Payment == nil { // the other one is too long for what reads passwords
+			_, x.result.Credential, _ = strings.Cut(credential, " ")
+		}
 		x.result.CredentialHost = x.req.URL.Hostname()
 	}
-	request, err := x.req.build(authorization)
+	request, err := x.req.build(name, credential)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +203,19 @@ func (x *exchange) try(ctx context.Context, token *tokenfile.Token) (*http.Respo
 		trace(resp)
 	}
 	return resp, nil
+}
+
+// present gives the header that presents a token, and its value.
+func present(token *tokenfile.Token) (name, value string, err error) {
+	preimage, err := lntypes.MakePreimageFromStr(token.Preimage)
+	if err != nil {
+		return "", "", errors.New("it has no preimage")
+	}
+	if token.Payment == nil {
+		return "Authorization", l402.FormatAuthorization(token.Macaroon, preimage), nil
+	}
+	value, err = l402.FormatPaymentAuthorization(*token.Payment, preimage)
+	return cmp.Or(token.Payment.Header, "Authorization"), value, err
 }
 
 // likeliest gives the token to begin with: the one that was bought in this exchange or a stored one,
@@ -219,10 +238,9 @@ func (x *exchange) named(resp *http.Response) (*tokenfile.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	products := opensOf(resp.Header)
-	sent := resp.Request.Header.Get("Authorization")
+	products := opensOf(resp.Header, x.req.URL.EscapedPath())
 	for _, token := range stored {
-		if slices.Contains(products, token.Opens) && !strings.HasSuffix(sent, ":"+token.Preimage) {
+		if slices.Contains(products, token.Opens) && token.PaymentHash != x.sent {
 			return &token, nil
 		}
 	}
@@ -251,7 +269,7 @@ func (x *exchange) usable(all []tokenfile.Token) []tokenfile.Token {
 // drop forgets a stored token that was refused. A token for something else than what the challenge
 // sells was not refused but out of place.
 func (x *exchange) drop(ctx context.Context, resp *http.Response, token *tokenfile.Token) error {
-	if token == nil || !slices.Contains(opensOf(resp.Header), token.Opens) || slices.Contains(x.refused, token.PaymentHash) {
+	if token == nil || !slices.Contains(opensOf(resp.Header, x.req.URL.EscapedPath()), token.Opens) || slices.Contains(x.refused, token.PaymentHash) {
 		return nil
 	}
 	x.refused = append(x.refused, token.PaymentHash)

@@ -49,8 +49,8 @@ func (r *Request) check() error {
 	return nil
 }
 
-// build makes the HTTP request, with a token if there is one.
-func (r *Request) build(authorization string) (*http.Request, error) {
+// build makes the HTTP request, with a credential in the named header if there is one.
+func (r *Request) build(name, credential string) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(context.Background(), r.Method, r.URL.String(), bytes.NewReader(r.Body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
@@ -69,8 +69,8 @@ func (r *Request) build(authorization string) (*http.Request, error) {
 	if request.Header.Get("User-Agent") == "" {
 		request.Header.Set("User-Agent", userAgent)
 	}
-	if authorization != "" {
-		request.Header.Set("Authorization", authorization)
+	if credential != "" {
+		request.Header.Set(name, credential)
 	}
 	return request, nil
 }

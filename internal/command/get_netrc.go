@@ -13,7 +13,7 @@ import (
 const netrcPrinted = "-"
 
 // errNoToken is returned where --netrc has nothing to write.
-var errNoToken = errors.New("no token was needed, so there is no line for a netrc")
+var errNoToken = errors.New("no token was needed, or what was bought is a credential of the Payment scheme, so there is no line for a netrc")
 
 // checkNetrc notices a file that cannot take the line before something is paid.
 func (o *getOptions) checkNetrc(host string) error {

@@ -102,7 +102,7 @@ func parse(data []byte) ([]Token, error) {
 	}
 	for i, t := range c.Tokens {
 		hash, err := lntypes.MakeHashFromStr(t.PaymentHash)
-		if err != nil || t.Origin == "" || len(t.Macaroon) == 0 {
+		if err != nil || t.Origin == "" || (len(t.Macaroon) == 0) == (t.Payment == nil) {
 			return nil, fmt.Errorf("its token %d is damaged; remove that or %s", i+1, cure)
 		}
 		if t.Preimage == "" {

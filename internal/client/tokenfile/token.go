@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/lightningnetwork/lnd/lnwire"
+
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 )
 
 // Token is one entry: a token that was paid for, or one whose payment was begun.
@@ -19,8 +21,10 @@ type Token struct {
 	Opens string `json:"opens"`
 	// Path is where it was bought.
 	Path string `json:"path"`
-	// Macaroon is the token in binary form.
-	Macaroon []byte `json:"macaroon"`
+	// Macaroon is the token in binary form; nil for a credential of the Payment scheme.
+	Macaroon []byte `json:"macaroon,omitempty"`
+	// Payment is the challenge that a credential of the Payment scheme sends back.
+	Payment *payment.Challenge `json:"payment,omitempty"`
 	// Preimage is the proof of payment in hex, a secret. It is empty while the end of the
 	// payment is not known.
 	Preimage string `json:"preimage,omitempty"`
