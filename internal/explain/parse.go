@@ -11,6 +11,7 @@ import (
 	"gopkg.in/macaroon.v2"
 
 	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
@@ -40,7 +41,9 @@ func (e *Explainer) Text(text string) (*Explanation, error) {
 	switch {
 	case isScheme(word) && strings.Contains(strings.ToLower(text), "invoice="):
 		return e.challenges(http.Header{"Www-Authenticate": {text}})
-	case isScheme(word), strings.EqualFold(word, "Bearer"), strings.EqualFold(word, "Basic"):
+	case isPayment(word) && strings.Contains(strings.ToLower(text), "request="):
+		return e.challenges(http.Header{"Www-Authenticate": {text}})
+	case isScheme(word), isPayment(word), strings.EqualFold(word, "Bearer"), strings.EqualFold(word, "Basic"):
 		return e.credentials(http.Header{"Authorization": {text}})
 	case strings.Contains(text, ":") && !strings.ContainsAny(text, " \n"):
 		return e.credentials(http.Header{"Authorization": {"L402 " + text}})
@@ -65,7 +68,7 @@ func isInvoice(text string) bool {
 // telling are the headers that can hold what this package explains.
 var telling = map[string]bool{
 	"Www-Authenticate": true, "Authorization": true, "Cookie": true,
-	"Macaroon": true, "Grpc-Metadata-Macaroon": true,
+	"Macaroon": true, "Grpc-Metadata-Macaroon": true, payment.HeaderAuthorization: true,
 }
 
 // headers reads header lines, with a status or request line before them and a body behind them or
@@ -100,6 +103,9 @@ func (e *Explainer) header(h http.Header) (*Explanation, error) {
 func (e *Explainer) challenges(h http.Header) (*Explanation, error) {
 	challenges, err := l402.ParseChallenges(h)
 	if err != nil {
+		if out := e.payments(h); out != nil {
+			return out, nil
+		}
 		return nil, err
 	}
 	out := &Explanation{Kind: "challenge"}
@@ -154,7 +160,7 @@ func (e *Explainer) credentials(h http.Header) (*Explanation, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return nil, fmt.Errorf("%w: there is no L402 credential in it", ErrUnknown)
+	return nil, fmt.Errorf("%w: there is no L402 credential in it, and none of the Payment scheme", ErrUnknown)
 }
 
 func (e *Explainer) token(text string) (*Explanation, error) {
@@ -163,8 +169,8 @@ func (e *Explainer) token(text string) (*Explanation, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: it is neither base64 nor hex of a token, and begins with none of L402, LSAT, Bearer, "+
-			"Basic, lnbc, lntb and a header's name", ErrUnknown)
+		return nil, fmt.Errorf("%w: it is neither base64 nor hex of a token, and begins with none of L402, LSAT, Payment, "+
+			"Bearer, Basic, lnbc, lntb and a header's name", ErrUnknown)
 	}
 	item, err := e.describe(mac)
 	if err != nil {
