@@ -139,6 +139,9 @@ func (a *App) provisionCashu() (err error) {
 		Storage: a.ctx.Storage(), Logger: a.logger.Named("cashu"), Mints: t.mints, Seed: seed,
 		Timeout: t.timeout * 2 / 3, Patience: t.timeout / 3, RequireDLEQ: c.RequireDLEQ,
 	}
+	for _, address := range t.mints {
+		t.lender.Open = append(t.lender.Open, purses.Key{Mint: address, Unit: t.unit})
+	}
 	a.till = t
 	return nil
 }

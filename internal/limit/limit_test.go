@@ -109,3 +109,24 @@ func TestConcurrentUse(t *testing.T) {
 		t.Fatalf("%d events passed, want 100", passed)
 	}
 }
+
+func TestForgive(t *testing.T) {
+	l, r := New(50), Rate{2, time.Minute}
+	l.Forgive(alice, r, start) // who was never counted has nothing to be forgiven
+	for range 10 {
+		if l.Allow(alice, r, start) != 0 {
+			t.Fatal("a forgiven event counts")
+		}
+		l.Forgive(alice, r, start)
+	}
+	l.Allow(alice, r, start)
+	l.Allow(alice, r, start)
+	if l.Allow(alice, r, start) == 0 {
+		t.Error("forgiven events give more than the rate")
+	}
+	l.Forgive(alice, Rate{}, start)
+	l.Forgive(alice, Rate{3, time.Minute}, start)
+	if l.Allow(alice, r, start) == 0 {
+		t.Error("an event of another rate was forgiven")
+	}
+}

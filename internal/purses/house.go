@@ -29,6 +29,9 @@ type Host struct {
 	Logger *zap.Logger
 	// Mints are the addresses of the mints that are dealt with; no other is ever dialed.
 	Mints []string
+	// Open are purses that are opened at once, so that the keys of their mints are known when
+	// somebody pays.
+	Open []Key
 	// Seed are the words (BIP 39) of the secrets. Without them the storage keeps some that are
 	// generated once.
 	Seed string
@@ -45,7 +48,7 @@ type Host struct {
 // settings is the same for hosts under which purses need not be opened anew.
 func (h *Host) settings() [32]byte {
 	mints := slices.Sorted(slices.Values(h.Mints))
-	b, err := json.Marshal([]any{mints, h.Seed, h.Timeout, h.Patience, h.RequireDLEQ, h.Network})
+	b, err := json.Marshal([]any{mints, h.Open, h.Seed, h.Timeout, h.Patience, h.RequireDLEQ, h.Network})
 	if err != nil {
 		panic(err) // texts and numbers always encode
 	}

@@ -157,6 +157,14 @@ func (t *term) tryKnown(ctx context.Context, s *seat) error {
 		return err
 	}
 	var problems []error
+	for _, key := range t.host.Open {
+		if s != t.own {
+			break
+		}
+		if _, err := t.entry(ctx, s, key); err != nil {
+			problems = append(problems, fmt.Errorf("the purse of %s: %w", key.Mint, err))
+		}
+	}
 	for _, d := range list {
 		var key Key
 		if err := json.Unmarshal(d.Value, &key); err != nil {

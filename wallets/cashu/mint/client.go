@@ -69,6 +69,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	listed  time.Time // when the list of keysets was read
+	failed  time.Time // when it could not be read
 	keysets map[ecash.KeysetID]*Keyset
 	info    *Info
 	infoAt  time.Time

@@ -69,12 +69,21 @@ func (c *Client) Keysets(ctx context.Context) ([]Keyset, error) {
 
 func (c *Client) freshen(ctx context.Context) error {
 	c.mu.Lock()
-	known, age := len(c.keysets) > 0, c.cfg.Now().Sub(c.listed)
+	now := c.cfg.Now()
+	known, age, failed := len(c.keysets) > 0, now.Sub(c.listed), now.Sub(c.failed)
 	c.mu.Unlock()
-	if known && age < c.cfg.KeysetAge {
+	// A mint that does not answer must not hold up everybody who could do with the older list.
+	if known && (age < c.cfg.KeysetAge || failed < minRefresh) {
 		return nil
 	}
-	if err := c.Refresh(ctx); err != nil && !known {
+	err := c.Refresh(ctx)
+	if err == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = c.cfg.Now()
+	if !known {
 		return err
 	}
 	return nil
