@@ -62,6 +62,9 @@ func (a *App) adminStatus(*http.Request) (any, error) {
 			Service: o.Service, Tier: o.Tier, Capabilities: o.Capabilities, PriceMsat: uint64(o.Price), Price: o.price(),
 			Wallet: o.Wallet, Terms: o.bought(), Scope: o.Scope,
 		})
+		if o.Tariff != "" {
+			status.Offers[len(status.Offers)-1].PriceMsat = 0
+		}
 	}
 	a.mu.Unlock()
 	for i, key := range a.keys.Keys() {

@@ -114,6 +114,7 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //
 //	l402 [<matcher>] <number> sat|msat|btc|<currency> | pricer <name> {
 //		price                <number> <unit> <matcher>|<matcher module> <args...>
+//		per                  <size> <number> <unit>
 //		min                  <number> <unit>
 //		max                  <number> <unit>
 //		wallet               <name>
@@ -193,6 +194,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // options are the lines of the directive's block.
 var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"price":                (*Handler).parsePriceRow,
+	"per":                  (*Handler).parsePer,
 	"min":                  func(h *Handler, d *caddyfile.Dispenser) error { return parseBound(d, &h.Min) },
 	"max":                  func(h *Handler, d *caddyfile.Dispenser) error { return parseBound(d, &h.Max) },
 	"wallet":               func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Wallet) },

@@ -35,7 +35,7 @@ func (h *Handler) cashIn(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if h.app.books.Ledger() == nil {
 		return h.uncountable(w, r, ledger.ErrUnavailable)
 	}
-	if err := h.quote(r, &to); err != nil {
+	if err := h.quote(r, next, &to); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
 	bound, ok := h.bindings(r)

@@ -42,6 +42,7 @@ type saleNote struct {
 	Uses    uint64        `json:"u,omitempty"`
 	Bytes   uint64        `json:"b,omitempty"`
 	Valid   time.Duration `json:"v"`
+	Size    uint64        `json:"s,omitempty"`
 }
 
 // product names what a token of this sale opens. The same ecash never opens two.
@@ -55,7 +56,7 @@ func (s *cashSale) product() string {
 }
 
 func (s *cashSale) note() (string, error) {
-	b, err := json.Marshal(saleNote{s.product(), uint64(s.deal.price), s.deal.uses, s.deal.bytes, s.deal.valid})
+	b, err := json.Marshal(saleNote{s.product(), uint64(s.deal.price), s.deal.uses, s.deal.bytes, s.deal.valid, s.deal.size})
 	return string(b), err
 }
 
@@ -65,7 +66,7 @@ func (s *cashSale) recall(text string) error {
 	if json.Unmarshal([]byte(text), &n) != nil || n.Product != s.product() {
 		return errElsewhere
 	}
-	s.deal.quote = quote{price: lnwire.MilliSatoshi(n.Price), uses: n.Uses, bytes: n.Bytes, valid: n.Valid}
+	s.deal.quote = quote{price: lnwire.MilliSatoshi(n.Price), uses: n.Uses, bytes: n.Bytes, valid: n.Valid, size: n.Size}
 	return nil
 }
 

@@ -28,6 +28,9 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := refusedBefore(r); err != nil {
 		return err // its headers are set
 	}
+	if p := passageOf(r); p != nil && p.probing {
+		return caddyhttp.Error(http.StatusPaymentRequired, refusal) // nobody reads this
+	}
 	metrics.refused(h.Service, l402.Code(refusal))
 	if wait := h.limiter.Allow(clientAddr(r), h.rate(), time.Now()); wait > 0 {
 		metrics.limited(h.Service)
@@ -39,7 +42,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := to.open(); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
-	if err := h.quote(r, &to); err != nil {
+	if err := h.quote(r, next, &to); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
 	bound, ok := h.bindings(r)
@@ -148,6 +151,10 @@ func (h *Handler) noDeal(err error) *paywall.Problem {
 		return rateUnknown(h.app.exchange.market.RetryAfter())
 	case errors.Is(err, errPriceUnknown):
 		return priceUnknown()
+	case errors.Is(err, errNothingThere):
+		return nothingThere()
+	case errors.Is(err, errNoLength):
+		return noLength()
 	case errors.Is(err, errAmbiguous):
 		return ambiguous()
 	}
@@ -199,9 +206,10 @@ func (h *Handler) sold(bound l402.Terms, to deal) l402.Terms {
 	bound.Service, bound.Tier, bound.Capabilities = h.Service, h.Tier, h.Capabilities
 	bound.ValidUntil, bound.Request = time.Now().Add(to.valid), to.binding
 	bound.Uses, bound.Bytes = to.uses, to.bytes
-	if h.tariff != nil {
+	if h.tariff != nil || h.source != nil {
 		bound.Price = to.price // nothing else tells it later, when the request is another one
 	}
+	bound.RequestSize = to.size
 	return bound
 }
 

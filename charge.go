@@ -45,6 +45,14 @@ func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next cadd
 	writer := meter.NewWriter(w, r, held, limit, h.Charge == chargeAlways)
 	defer writer.Abandon() // where the upstream panics
 	err = h.pass(writer, r, next, g, true)
+	if errors.Is(err, errOutgrown) {
+		writer.GiveBack()
+		metrics.givenBack(h.Service)
+		if !held.Replay() {
+			passageOf(r).giveBack(g.PaymentHash)
+		}
+		return err
+	}
 	writer.Finish(err)
 	if writer.Spent() {
 		metrics.spent(h.Service)

@@ -42,7 +42,7 @@ func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, to deal, tok
 		return
 	}
 	path := "/"
-	if h.Scope == scopePath {
+	if h.Scope == scopePath || h.source != nil {
 		path = cookiePath(originalRequest(r).URL.EscapedPath())
 	}
 	http.SetCookie(w, &http.Cookie{

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/lightningnetwork/lnd/lnwire"
 
 	"github.com/caddy-l402/caddy-l402/internal/pricer"
@@ -46,23 +47,36 @@ type quote struct {
 	uses  uint64 // zero: no limit
 	bytes uint64 // zero: no limit
 	valid time.Duration
+	size  uint64 // bytes that the price is for; zero where it is for no size
 }
 
 // dealOf finds what a request is about, from memory alone: paid requests ask for it too.
 func (h *Handler) dealOf(r *http.Request) (deal, error) {
 	to, err := h.payee(r)
 	d := deal{payee: to}
-	if h.tariff == nil || err != nil {
+	if err != nil || h.tariff == nil && h.source == nil {
 		return d, err
 	}
-	err = h.tariff.apply(r, h.Service, &d)
+	r = h.priced(r)
+	if h.tariff != nil {
+		err = h.tariff.apply(r, h.Service, &d)
+	}
+	if h.source != nil {
+		d.binding, d.filled = addressBinding(d.binding, r), true
+	}
 	return d, err
 }
 
 // quote finds what is sold to an unpaid request now, and for how much.
-func (h *Handler) quote(r *http.Request, to *deal) error {
+func (h *Handler) quote(r *http.Request, next caddyhttp.Handler, to *deal) error {
 	price := h.price
-	if h.tariff != nil {
+	switch {
+	case h.source != nil:
+		if err := h.source.ask(h.priced(r), next, to); err != nil {
+			return err
+		}
+		price = to.price
+	case h.tariff != nil:
 		if to.floats != nil {
 			if err := h.settlePrice(r, to); err != nil {
 				return err
@@ -70,7 +84,7 @@ func (h *Handler) quote(r *http.Request, to *deal) error {
 		}
 		price = to.price
 	}
-	to.quote = quote{price: price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
+	to.quote = quote{price: price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid), size: to.size}
 	return nil
 }
 

@@ -127,8 +127,8 @@ func (h *Handler) listing(at place) discovery.Route {
 			Host: h.Scope != scopeAny, Path: h.Scope == scopePath, Request: h.cashier == nil,
 		},
 	}
-	if h.tariff != nil {
-		least, most := h.tariff.span()
+	if h.tariff != nil || h.source != nil {
+		least, most := h.span()
 		route.PriceMsat, route.LeastMsat, route.MostMsat = 0, uint64(least), uint64(most)
 		route.Terms.Request = !h.tariff.same() || route.Terms.Request
 		if h.tariff.same() {

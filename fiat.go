@@ -103,7 +103,7 @@ func (h *Handler) about(to deal) string {
 		return ""
 	}
 	var currency rates.Currency
-	if h.tariff != nil && h.tariff.same() {
+	if h.tariff.same() {
 		currency = h.tariff.rows[0].fiat.Currency()
 	}
 	return h.app.exchange.about(to.price, currency)

@@ -50,6 +50,13 @@ type Handler struct {
 	// for.
 	Prices []PriceRow `json:"prices,omitempty"`
 
+	// A price for each begun part of a size, besides the handler's price: of what a request
+	// uploads or, for GET, of what would be sent, which the next handlers are asked for with HEAD.
+	// Min and max then raise and lower the price instead of refusing it, and what tells no size
+	// costs the max. A token opens the method and the address that it was sold for, up to the size.
+	// Default: none.
+	PerSize *PerSize `json:"per_size,omitempty"`
+
 	// The least price of a request. A request that names less is refused. Default: none.
 	Min string `json:"min,omitempty"`
 
@@ -179,6 +186,7 @@ type Handler struct {
 
 	price    lnwire.MilliSatoshi // zero where it depends on the request
 	tariff   *tariff             // nil where it does not
+	source   priceSource         // nil where memory tells the price
 	forms    l402.Form
 	gate     gate
 	exempt   caddyhttp.MatcherSets
@@ -236,7 +244,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.DryRun {
 		return h.rehearse(w, r, next)
 	}
-	h.tariff.settleMethod(r.Header)
+	h.settleMethod(r.Header)
 	to, err := h.dealOf(r)
 	if err != nil {
 		return h.nobodyToPay(w, r, err)
@@ -267,6 +275,16 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		return h.challenge(w, r, next, to, l402.ErrRevoked)
 	}
 	h.settledByUse(g, to)
+	if h.source != nil {
+		if s, ok := h.source.(*sized); ok {
+			return h.admitSized(s, w, r, next, to, g)
+		}
+	}
+	return h.let(w, r, next, to, g)
+}
+
+// let lets a paid request go on, at the cost of a use where the token has a number of them.
+func (h *Handler) let(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, g *l402.Grant) error {
 	if (g.Uses > 0 || g.Bytes > 0) && !passageOf(r).isCharged(g.PaymentHash) {
 		return h.serveMetered(w, r, next, to, g)
 	}
@@ -307,8 +325,11 @@ func (h *Handler) terms() terms {
 		Price: h.price, Wallet: h.Wallet, Valid: time.Duration(h.Valid), Scope: h.Scope,
 		Uses: h.Uses, Bytes: h.Bytes,
 	}
-	if h.tariff != nil {
+	switch {
+	case h.tariff != nil:
 		t.Tariff = h.tariff.text
+	case h.source != nil:
+		t.Tariff = h.source.String()
 	}
 	return t
 }

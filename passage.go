@@ -23,6 +23,7 @@ type passage struct {
 
 	// stripped are the credentials that were taken out of the headers, for a further gate.
 	stripped                                 bool
+	probing                                  bool // the request asks for a size: see sized.probe
 	authorization, payment, cookie, mac, rpc []string
 	ecash                                    []string
 

@@ -27,6 +27,8 @@ const (
 	codeRateUnknown     = "rate_unavailable"
 	codePriceUnknown    = "price_unknown"
 	codePriceRefused    = "price_refused"
+	codeNothing         = "nothing_to_sell"
+	codeNoLength        = "length_required"
 )
 
 // errPending and errInvoiceExpired refuse a token whose payment the wallet was asked for.
@@ -151,6 +153,23 @@ func rateUnknown(wait time.Duration) *paywall.Problem {
 		Status: http.StatusServiceUnavailable, Title: "Price Unknown", Code: codeRateUnknown,
 		Detail: "The exchange rate for the price of this request is not known at the moment.",
 		Cure:   cureLater + " A request with a valid token passes at any time.", RetryAfter: wait,
+	}
+}
+
+// nothingThere is the 404 for an address at which there is nothing to sell.
+func nothingThere() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusNotFound, Title: "Not Found", Code: codeNothing,
+		Detail: "There is nothing to sell at this address.", Cure: "Look for the right address.",
+	}
+}
+
+// noLength is the 411 for an upload whose price depends on its length.
+func noLength() *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusLengthRequired, Title: "Length Required", Code: codeNoLength,
+		Detail: "The price depends on the length of the body, and the request does not tell it.",
+		Cure:   "Send the header Content-Length.",
 	}
 }
 

@@ -82,7 +82,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.gate = gate{keys: h.app.keys, forms: h.forms, want: l402.Want{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		RequireHost: h.Scope != scopeAny, RequirePath: h.Scope == scopePath,
-		SkipUnknown: h.UnknownCaveats == "skip",
+		SkipUnknown: h.UnknownCaveats == "skip", SizedRequest: h.PerSize != nil,
 	}}
 	return h.app.sells(h.terms())
 }
@@ -209,7 +209,9 @@ func (h *Handler) checkWords() (err error) {
 // every client.
 func (h *Handler) checkSize() error {
 	to := deal{payee: payee{binding: bindingOf("", "")}}
-	to.quote = quote{price: pricing.MaxAmount, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid)}
+	to.quote = quote{
+		price: pricing.MaxAmount, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid), size: pricing.AnySize,
+	}
 	longest := h.sold(l402.Terms{Host: strings.Repeat("x", maxBound)}, to)
 	if _, err := l402.Mint(new(l402.MasterKey), l402.Identifier{}, longest.Caveats()); err != nil {
 		return fmt.Errorf("capabilities: no token can hold these %d: use fewer or shorter ones: %w", len(h.Capabilities), err)

@@ -80,7 +80,7 @@ func (h *Handler) readTariff() error {
 	}
 	t.rows = append(t.rows, tariffRow{amount: base, identity: "base"})
 	for i := range t.rows {
-		if err := t.checkRow(&t.rows[i]); err != nil {
+		if err := t.checkRow(&t.rows[i], h.PerSize != nil); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (h *Handler) readTariff() error {
 		t.describe()
 		h.tariff = t
 	}
-	return nil
+	return h.readSize(base, t.least, t.most)
 }
 
 func readBound(setting, text string) (lnwire.MilliSatoshi, error) {
@@ -125,12 +125,12 @@ func (p *PriceRow) read() (tariffRow, error) {
 }
 
 // checkRow compares a price with the bounds, and demands them where requests fill the price in.
-func (t *tariff) checkRow(row *tariffRow) error {
+func (t *tariff) checkRow(row *tariffRow, bySize bool) error {
 	switch {
 	case row.number != "" && (t.least == 0 || t.most == 0):
 		return fmt.Errorf("price %s: what stands in a placeholder may be a client's words: add `min` and `max`, "+
 			"such as `min 1 sat` and `max 1000 sat`", &row.amount)
-	case row.fixed > 0 && t.check(row.fixed) != nil:
+	case row.fixed > 0 && !bySize && t.check(row.fixed) != nil:
 		return fmt.Errorf("price %s is outside of min and max", &row.amount)
 	}
 	return nil
@@ -235,7 +235,7 @@ func (t *tariff) apply(r *http.Request, service string, to *deal) error {
 }
 
 // same tells whether all requests cost the same, in a currency.
-func (t *tariff) same() bool { return len(t.rows) == 1 && !t.rows[0].fiat.IsZero() }
+func (t *tariff) same() bool { return t != nil && len(t.rows) == 1 && !t.rows[0].fiat.IsZero() }
 
 // value finds the row's price for a request as far as memory tells it, and gives what a token must be
 // bound to of it: never an exchange rate, so that tokens outlive rates.

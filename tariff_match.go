@@ -82,11 +82,11 @@ var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Met
 
 // settleMethod takes away what could make another method of the request behind the gate, where
 // prices may depend on the method.
-func (t *tariff) settleMethod(h http.Header) {
-	if t == nil || len(t.rows) == 1 {
+func (h *Handler) settleMethod(header http.Header) {
+	if h.source == nil && (h.tariff == nil || len(h.tariff.rows) == 1 && h.tariff.rows[0].program == "") {
 		return
 	}
 	for _, name := range methodOverrides {
-		delete(h, name)
+		delete(header, name)
 	}
 }

@@ -248,7 +248,7 @@ func (k *caveatCheck) verdict(now int64) error {
 		return ErrWrongHost
 	case !k.fits(&k.path, w.Path, w.RequirePath):
 		return ErrWrongPath
-	case !k.fits(&k.request, w.Request, w.RequireRequest):
+	case !w.SizedRequest && !k.fits(&k.request, w.Request, w.RequireRequest), w.SizedRequest && !k.sized():
 		return ErrWrongRequest
 	case w.RequirePrice && (!k.price.sold || k.price.number != uint64(w.Price)):
 		return ErrWrongPrice
@@ -262,6 +262,20 @@ func (k *caveatCheck) fits(b *binding, wanted string, required bool) bool {
 		return false
 	}
 	return b.sold || !required
+}
+
+// sized reports whether the token was sold for the wanted request and a size of it.
+func (k *caveatCheck) sized() bool {
+	_, ok := k.size()
+	request, _, _ := cut(k.text(k.request.value), '~')
+	return ok && k.request.sold && string(request) == k.want.Request
+}
+
+// size is the one that the binding to a request tells, if it does.
+func (k *caveatCheck) size() (uint64, bool) {
+	_, number, found := cut(k.text(k.request.value), '~')
+	size, ok := parseUint(number)
+	return size, found && ok && size > 0
 }
 
 // grants looks for a service and a tier of it in the well-formed value of a services caveat.

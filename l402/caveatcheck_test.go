@@ -246,3 +246,40 @@ func TestGrantPriceIsTheServers(t *testing.T) {
 		}
 	}
 }
+
+func TestSizedRequests(t *testing.T) {
+	want := Want{Service: "svc", Now: testNow, Request: "r", SizedRequest: true}
+	plain := Want{Service: "svc", Now: testNow, Request: "r", RequireRequest: true}
+	for _, test := range []struct {
+		caveats string
+		want    Want
+		size    uint64
+		err     error
+	}{
+		{"svc_request=r~5", want, 5, nil},
+		{"svc_request=r~9223372036854775807|svc_uses=1", want, 1<<63 - 1, nil},
+		{"svc_request=r~5|svc_uses=1|svc_request=r~5", want, 5, nil},
+		{"svc_request=r~5|svc_uses=1|svc_request=r~6", want, 0, ErrConflictingCaveats},
+		{"svc_uses=1|svc_request=r~5", want, 0, ErrWrongRequest},
+		{"svc_uses=1", want, 0, ErrWrongRequest},
+		{"svc_request=r", want, 0, ErrWrongRequest},
+		{"svc_request=r~", want, 0, ErrWrongRequest},
+		{"svc_request=r~0", want, 0, ErrWrongRequest},
+		{"svc_request=r~05", want, 0, ErrWrongRequest},
+		{"svc_request=r~-5", want, 0, ErrWrongRequest},
+		{"svc_request=r~5~6", want, 0, ErrWrongRequest},
+		{"svc_request=r~99999999999999999999", want, 0, ErrWrongRequest},
+		{"svc_request=q~5", want, 0, ErrWrongRequest},
+		{"svc_request=~5", want, 0, ErrWrongRequest},
+		{"svc_request=r~5", plain, 0, ErrWrongRequest},
+	} {
+		mac := mintRaw(t, append([]string{"services=svc:0"}, strings.Split(test.caveats, "|")...)...)
+		if g, err := verify(mac, &testPreimage, &test.want); err != test.err || g.Size != test.size {
+			t.Errorf("%s: got %d, %v", test.caveats, g.Size, err)
+		}
+	}
+	sold := Terms{Service: "svc", Request: "r", RequestSize: 7, Uses: 1}
+	if g, err := verify(mint(t, sold), &testPreimage, &want); err != nil || g.Size != 7 {
+		t.Error(g, err)
+	}
+}

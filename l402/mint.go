@@ -30,6 +30,8 @@ type Terms struct {
 	// Host, Path and Request bind the token to a host, a path and a request. Request is any
 	// text that is the same for the same request, such as a hash of it.
 	Host, Path, Request string
+	// RequestSize is the size of Request that is sold, as Want.SizedRequest has it; zero for none.
+	RequestSize uint64
 	// Price is the price in millisatoshi that the token is sold at.
 	Price lnwire.MilliSatoshi
 }
@@ -47,7 +49,10 @@ func (t Terms) Caveats() []Caveat {
 	if t.Path != "" {
 		add(SuffixPath, t.Path)
 	}
-	if t.Request != "" {
+	switch {
+	case t.Request != "" && t.RequestSize > 0:
+		add(SuffixRequest, t.Request+"~"+strconv.FormatUint(t.RequestSize, 10))
+	case t.Request != "":
 		add(SuffixRequest, t.Request)
 	}
 	if t.Price != 0 {

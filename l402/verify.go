@@ -29,6 +29,10 @@ type Want struct {
 	// Host, Path and Request are what the request is for. A token that is bound to another
 	// host, path or request is refused.
 	Host, Path, Request string
+	// SizedRequest says that a token must be bound to Request and sold for a size: the value of
+	// its caveat is Request, "~" and the size, greater than zero, which Grant.Size tells. Tokens
+	// without a size are refused then, and tokens with one otherwise.
+	SizedRequest bool
 	// RequireHost, RequirePath and RequireRequest refuse a token that is not bound at all.
 	//
 	// NOTE: A binding counts for these, and for RequirePrice, only if it stands before all
@@ -73,6 +77,8 @@ type Grant struct {
 	// Price is the price in millisatoshi that the token was sold at; 0 means that it does not
 	// say. What a holder added does not count: see the note at Want.RequireHost.
 	Price lnwire.MilliSatoshi
+	// Size is the size that the token was sold for where Want.SizedRequest asked for one.
+	Size uint64
 	// PreimageKnown says that the credential holds the preimage of the payment hash.
 	PreimageKnown bool
 	// ChallengeID is the id of the challenge that a credential of the Payment scheme echoes; it
@@ -180,6 +186,9 @@ func (t *opened) judge(root *[32]byte, w *Want, g *Grant) error {
 		Bytes:         check.bytes.least,
 		PreimageKnown: t.known,
 		Paid:          t.known,
+	}
+	if w.SizedRequest {
+		g.Size, _ = check.size()
 	}
 	if check.price.sold { // a holder can write any other
 		g.Price = lnwire.MilliSatoshi(check.price.number)

@@ -229,6 +229,15 @@ func (w *Writer) Finish(err error) {
 	w.begin(status)
 }
 
+// GiveBack gives the reservation back for an answer that was withheld before it came to this writer,
+// whatever is charged otherwise.
+func (w *Writer) GiveBack() {
+	if !w.begun {
+		w.begun = true
+		w.held.Release()
+	}
+}
+
 // Abandon gives the reservation back if nothing was spent; for a handler that panics.
 func (w *Writer) Abandon() {
 	if w.begun {
