@@ -75,7 +75,7 @@ func (b *bourse) sources(t *testing.T) string {
 	settings := RateSettings{Sources: []*RateSource{
 		{Name: "a", URL: b.URL + "/coinbase/BTC-{CUR}/spot", Path: "data.amount"},
 		{Name: "b", URL: b.URL + "/kraken/Ticker?pair=XBT{CUR}", Path: "result.*.c.0"},
-		{Name: "c", URL: b.URL + "/bitstamp/btc{cur}/", Path: "last"},
+		{Name: "c", URL: b.URL + "/bitstamp/btc{cur}/", Path: "last", TimePath: "timestamp"},
 	}}
 	var x exchange
 	if err := settings.read(&x); err != nil {
@@ -97,7 +97,11 @@ func (b *bourse) sources(t *testing.T) string {
 	var block strings.Builder
 	block.WriteString("rates {\n")
 	for _, s := range settings.Sources {
-		fmt.Fprintf(&block, "source %s %s %s\n", s.Name, s.URL, s.Path)
+		fmt.Fprintf(&block, "source %s %s %s", s.Name, s.URL, s.Path)
+		if s.TimePath != "" {
+			fmt.Fprintf(&block, " {\ntime_path %s\n}", s.TimePath)
+		}
+		block.WriteString("\n")
 	}
 	block.WriteString("}\n")
 	return block.String()

@@ -224,6 +224,6 @@ func (x *exchange) states() []rates.State {
 		return nil
 	}
 	return slices.DeleteFunc(x.market.States(), func(s rates.State) bool {
-		return x.settings.Serves(x.sources, s.Currency) != nil
+		return !s.InUse || x.settings.Serves(x.sources, s.Currency) != nil
 	})
 }

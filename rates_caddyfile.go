@@ -11,7 +11,9 @@ import (
 // parseRates reads
 //
 //	rates [<source...>] {
-//		source      <name> [<url> <json path> [<currency>]]
+//		source      <name> [<url> <json path> [<currency>]] {
+//			time_path <json path>
+//		}
 //		min_sources <n>
 //		max_age     <duration>
 //		max_spread  <percentage>
@@ -84,6 +86,14 @@ func (s *RateSettings) parseSource(d *caddyfile.Dispenser) error {
 		return d.Err("expected `source <name> [<url> <json path> [<currency>]]`")
 	}
 	s.Sources = append(s.Sources, source)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if option := d.Val(); option != "time_path" || source.URL == "" {
+			return d.Errf("unknown option %q of source %s", option, source.Name)
+		}
+		if err := word(d, &source.TimePath); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

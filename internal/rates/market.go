@@ -203,6 +203,11 @@ func (m *Market) board(c Currency) *board {
 	return b
 }
 
+// inUse tells whether somebody asked lately.
+func (b *board) inUse(s Settings, now time.Time) bool {
+	return !b.asked.IsZero() && now.Sub(b.asked) <= max(keepFor, 3*s.Refresh)
+}
+
 // State is what a Market knows of a currency, for operators.
 type State struct {
 	Currency Currency
@@ -214,6 +219,9 @@ type State struct {
 	Sources int
 	// Usable tells whether prices are made of it.
 	Usable bool
+	// InUse tells whether somebody asked for it lately. A rate that is not in use is not
+	// refreshed, so that its age is no fault.
+	InUse bool
 	// Err is why the last round gave no rate; nil where it gave one.
 	Err error
 }
@@ -225,7 +233,7 @@ func (m *Market) States() []State {
 	now, s := m.Now(), m.host().Settings.withDefaults()
 	list := make([]State, 0, len(m.boards))
 	for c, b := range m.boards {
-		state := State{Currency: c, Age: -1, Usable: b.usable(s, now), Err: b.err}
+		state := State{Currency: c, Age: -1, Usable: b.usable(s, now), InUse: b.inUse(s, now), Err: b.err}
 		if b.rate.PerBTC != nil {
 			state.PerBTC, _ = b.rate.PerBTC.Float64()
 			state.Age, state.Sources = max(0, now.Sub(b.rate.At)), b.rate.Sources

@@ -298,13 +298,13 @@ func TestMarketStatesAndLogs(t *testing.T) {
 		e.set(map[string]string{"a": "100", "b": "100", "c": "900"})
 		wantRate(t, m, "100")
 		states := m.States()
-		if len(states) != 1 || states[0].Currency != "USD" || states[0].PerBTC != 100 || states[0].Sources != 2 || !states[0].Usable || states[0].Err != nil {
+		if len(states) != 1 || states[0].Currency != "USD" || states[0].PerBTC != 100 || states[0].Sources != 2 || !states[0].Usable || !states[0].InUse || states[0].Err != nil {
 			t.Errorf("got %+v", states)
 		}
 		e.set(nil)
 		time.Sleep(time.Hour)
 		states = m.States()
-		if len(states) != 1 || states[0].Usable || !errors.Is(states[0].Err, ErrStale) || states[0].Age < 59*time.Minute {
+		if len(states) != 1 || states[0].Usable || states[0].InUse || !errors.Is(states[0].Err, ErrStale) || states[0].Age < 59*time.Minute {
 			t.Errorf("got %+v", states)
 		}
 		e.set(map[string]string{"a": "100", "b": "100", "c": "100"})

@@ -142,11 +142,12 @@ func (m *Market) keepLoop() {
 func (m *Market) loop(s *shift) {
 	for {
 		m.mu.Lock()
-		now, every := m.Now(), m.host().Settings.withDefaults().Refresh
+		now, settings := m.Now(), m.host().Settings.withDefaults()
+		every := settings.Refresh
 		used := false
 		wait := every
 		for c, b := range m.boards {
-			if b.asked.IsZero() || now.Sub(b.asked) > max(keepFor, 3*every) {
+			if !b.inUse(settings, now) {
 				continue
 			}
 			used = true
