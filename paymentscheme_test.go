@@ -335,35 +335,37 @@ func formatUpper(p paidChallenge) string {
 	return header
 }
 
-func TestPaymentTermsAreTheRoutes(t *testing.T) {
-	s := serve(t, "wallet play sandbox", "l402 10 sat {\n\tlimit off\n\tvalid 2s\n\tinvoice_expiry 1s\n}\ntest_upstream")
-	p := s.buyPayment("/x")
-	s.want(200, "GET", "/x", "Authorization", p.credential())
-	expires, err := time.Parse(time.RFC3339, p.Expires)
+// forgePayment makes a paid challenge with the server's own key, whose invoice expires at a time, and
+// whose token has caveats that the server would not write.
+func (s *server) forgePayment(expires time.Time, caveats ...string) string {
+	s.t.Helper()
+	preimage := lntypes.Preimage{byte(len(caveats)), 1}
+	invoice := s.challenge(s.want(402, "GET", "/premium/x")).Invoice
+	mac := s.forge(preimage.Hash(), append([]string{"services=premium:0", "premium_host=127.0.0.1"}, caveats...)...)
+	_, key, err := s.app().keys.Minting(s.t.Context())
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	for time.Now().Before(expires.Add(4 * time.Second)) {
-		time.Sleep(50 * time.Millisecond)
+	c, err := l402.Challenge{Macaroon: mac, Invoice: invoice}.Payment(key, l402.PaymentTerms{
+		Realm: "127.0.0.1", Amount: 10_000, Expires: expires,
+	})
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	a := s.wantCode("token_expired", "/x", "Authorization", p.credential())
+	return formatPayment(c, preimage)
+}
+
+func TestPaymentEndsWithWhatWasBought(t *testing.T) {
+	s := serve(t, "wallet play sandbox", gated)
+	now := time.Now()
+	past, future := "premium_valid_until="+itoa(now.Add(-time.Minute).Unix()), "premium_valid_until="+itoa(now.Add(time.Hour).Unix())
+	a := s.wantCode("token_expired", "/premium/x", "Authorization", s.forgePayment(now.Add(time.Hour), past))
 	if !strings.Contains(a.body, payment.ProblemPaymentExpired) {
 		t.Error(a.body)
 	}
-}
-
-// Who paid in time is served when the invoice is over: the money cannot be given back.
-func TestPaymentOutlivesItsInvoice(t *testing.T) {
-	s := serve(t, "wallet play sandbox", "l402 10 sat {\n\tinvoice_expiry 1s\n}\ntest_upstream")
-	p := s.buyPayment("/x")
-	expires, err := time.Parse(time.RFC3339, p.Expires)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for !time.Now().After(expires.Add(time.Second)) {
-		time.Sleep(50 * time.Millisecond)
-	}
-	s.want(200, "GET", "/x", "Authorization", p.credential())
+	s.wantCode("unknown_caveat", "/premium/x", "Authorization", s.forgePayment(now.Add(time.Hour), "premium_mood=good", future))
+	// Who paid in time is served when the invoice is over: the money cannot be given back.
+	s.want(200, "GET", "/premium/x", "Authorization", s.forgePayment(now.Add(-time.Minute), future))
 }
 
 func TestPaymentRotationAndRevocation(t *testing.T) {

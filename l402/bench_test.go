@@ -129,3 +129,28 @@ func BenchmarkStrip(b *testing.B) {
 		Strip(h, FormAll)
 	}
 }
+
+// BenchmarkPayment measures what the line of the Payment scheme adds to a challenge.
+func BenchmarkPayment(b *testing.B) {
+	c := Challenge{Macaroon: mint(b, testTerms()), Invoice: testInvoice}
+	for b.Loop() {
+		challenge, err := c.Payment(&testMaster, testPaymentTerms())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := challenge.Format(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerifyPayment measures reading and checking a credential of the Payment scheme.
+func BenchmarkVerifyPayment(b *testing.B) {
+	header := paidCredential(b)
+	want := testWant()
+	for b.Loop() {
+		if g, err := verifyPayment(header, want); err != nil || !g.Paid {
+			b.Fatal(err)
+		}
+	}
+}

@@ -33,7 +33,30 @@ type LightningDetails struct {
 }
 
 // Encode returns the request as it stands in a challenge: canonical JSON in base64url.
-func (r *ChargeRequest) Encode() (string, error) { return encodeJSON(r) }
+func (r *ChargeRequest) Encode() (string, error) {
+	document, err := plainJSON(r)
+	if err != nil {
+		return "", err
+	}
+	if !inOrder(document) {
+		if document, err = Canonicalize(document); err != nil {
+			return "", err
+		}
+	}
+	return Encode(document), nil
+}
+
+// inOrder tells whether the JSON of a ChargeRequest is canonical as it is: its members are in order and
+// texts only, so that it is where no text needs an escape. This is for the challenge of each unpaid
+// request.
+func inOrder(document []byte) bool {
+	for _, c := range document {
+		if c < ' ' || c > '~' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
 
 // ParseChargeRequest reads the request of a challenge. It returns an error that wraps
 // ErrMalformedChallenge if it is no JSON in base64url or has no invoice.

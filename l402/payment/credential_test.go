@@ -114,6 +114,24 @@ func TestChargeRequest(t *testing.T) {
 	if read, err := ParseChargeRequest(text); err != nil || *read != r {
 		t.Errorf("read as %+v, %v", read, err)
 	}
+	for _, description := range []string{"", "tea", "tea & <cake>", "a\"b", "a\\b", "caf\u00e9", "\u2028", "a\b\x01\x7f", "\U0001f600"} {
+		r := r
+		r.Description, r.ExternalID = description, "x"+description
+		text, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		document, err := Decode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if canonical, err := Canonicalize(document); err != nil || string(canonical) != string(document) {
+			t.Errorf("%q is not canonical, but %q, %v", document, canonical, err)
+		}
+		if read, err := ParseChargeRequest(text); err != nil || *read != r {
+			t.Errorf("%q is read as %+v, %v", document, read, err)
+		}
+	}
 	for _, text := range []string{"", "!", Encode([]byte("[]")), Encode([]byte("{}")), Encode([]byte(`{"methodDetails":{}}`)), Encode([]byte(`{"amount":1}`))} {
 		if _, err := ParseChargeRequest(text); !errors.Is(err, ErrMalformedChallenge) {
 			t.Errorf("%q: %v", text, err)
