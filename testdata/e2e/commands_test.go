@@ -82,14 +82,17 @@ func TestValidateLeavesNothing(t *testing.T) {
 // limit before anything is paid, and uses a stored token again.
 func TestGetCommand(t *testing.T) {
 	net, lndGate, lndUp := lndShop(t)
+	_, payGate, payUp := lndShop(t, "schemes Payment")
 	play, playUp := sandboxShop(t)
+	alice := "lnd:" + net.Alice.Addr() + "?macaroon=" + net.Alice.AdminMacaroon() + "&tls_cert=" + net.Alice.CertFile() + "&network=regtest"
 	for _, tc := range []struct {
 		name, wallet string
 		gw           *gateway.Gateway
 		up           *upstream.Server
 	}{
 		{"sandbox", "sandbox:" + strings.TrimPrefix(play.AdminURL(), "http://"), play, playUp},
-		{"lnd", "lnd:" + net.Alice.Addr() + "?macaroon=" + net.Alice.AdminMacaroon() + "&tls_cert=" + net.Alice.CertFile() + "&network=regtest", lndGate, lndUp},
+		{"lnd", alice, lndGate, lndUp},
+		{"the Payment scheme alone", alice, payGate, payUp},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			home := t.TempDir()
