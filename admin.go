@@ -43,6 +43,12 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 		"GET /l402/report":       (*App).adminReport,
 		"GET /l402/revocations":  (*App).adminRevocations,
 		"POST /l402/revoke":      (*App).adminRevoke,
+
+		"GET /l402/cashu/balance":  (*App).adminEcash,
+		"POST /l402/cashu/send":    (*App).adminSend,
+		"POST /l402/cashu/redeem":  (*App).adminRedeem,
+		"POST /l402/cashu/restore": (*App).adminRestore,
+		"POST /l402/cashu/seed":    (*App).adminSeed,
 	} {
 		var method, path string
 		if _, err := fmt.Sscan(pattern, &method, &path); err != nil {

@@ -78,6 +78,8 @@ type App struct {
 
 	till *till // nil where no ecash is taken
 
+	redemption *redemption // nil where ecash stays where it is
+
 	notified  []notified
 	announcer announcer
 
@@ -156,7 +158,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionCashu(); err != nil {
 		return fmt.Errorf("cashu: %w", err)
 	}
-	return a.provisionDefault()
+	if err := a.provisionDefault(); err != nil {
+		return err
+	}
+	return a.provisionRedeem()
 }
 
 func (a *App) provisionKeys() (err error) {
@@ -278,6 +283,9 @@ func (a *App) Start() error {
 	}
 	// Owned by the app; ends in Stop.
 	a.loops.Go(func() { a.refreshKeys(ctx) })
+	if a.redemption != nil {
+		a.loops.Go(func() { a.redeemEcash(ctx) }) // likewise
+	}
 	if len(a.gifts) > 0 {
 		a.loops.Go(func() { a.shareGifts(ctx) }) // likewise
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
 	"github.com/caddy-l402/caddy-l402/internal/purses"
-	"github.com/caddy-l402/caddy-l402/wallets"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/ecash"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/mint"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/token"
@@ -47,6 +46,9 @@ type Cashu struct {
 	// Refuses ecash without proofs that the mint signed it (NUT-12). Made-up ecash then costs
 	// no call to the mint; but many wallets leave these proofs out.
 	RequireDLEQ bool `json:"require_dleq,omitempty"`
+
+	// Where the ecash goes that was taken. Default: it stays in Caddy's storage.
+	RedeemTo *Redemption `json:"redeem_to,omitempty"`
 }
 
 // CashuP2PK bounds what is taken without asking the mint. It is what a payer could get for nothing
@@ -213,11 +215,7 @@ func (a *App) startCashu() {
 	if a.till == nil {
 		return
 	}
-	if w := a.open[a.DefaultWallet]; w != nil {
-		a.till.lender.Network = w.guest.Network()
-	} else {
-		a.till.lender.Network = wallets.Mainnet
-	}
+	a.till.lender.Network = a.ecashNetwork()
 	a.till.house.Attach(a.till.lender)
 }
 

@@ -18,6 +18,13 @@ import (
 //			max_value <number> sat|msat
 //			max_age   <duration>
 //		}
+//		redeem_to <wallet|address> {
+//			above   <amount>
+//			every   <duration>
+//			min     <amount>
+//			max_fee [<percent>%] [<amount>]
+//			keep    <amount>
+//		}
 //	}
 //
 // The line `mint` can be repeated.
@@ -59,6 +66,8 @@ func (a *App) parseCashu(d *caddyfile.Dispenser) error {
 			err = given(d, &c.RequestB)
 		case "p2pk":
 			err = parseP2PK(d, &c.P2PK)
+		case "redeem_to":
+			c.RedeemTo, err = parseRedemption(d)
 		default:
 			return d.Errf("unknown option %q of cashu", option)
 		}

@@ -42,8 +42,12 @@ func (h *Handler) cashIn(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if !ok {
 		return h.answer(w, r, unsellable())
 	}
-	s := &cashSale{handler: h, bound: bound, deal: to}
-	err := h.take(r.Context(), s, texts)
+	into, err := h.app.redemption.purseName(r, to.tenant)
+	if err != nil {
+		return h.nobodyToPay(w, r, err)
+	}
+	s := &cashSale{handler: h, bound: bound, deal: to, purse: into}
+	err = h.take(r.Context(), s, texts)
 	if err == nil {
 		err = h.hand(r.Context(), s)
 	}
@@ -93,7 +97,7 @@ func (h *Handler) take(ctx context.Context, s *cashSale, texts []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.till.timeout*2/3)
 	defer cancel()
-	p, err := h.till.house.Receiver(ctx, purses.Key{Mint: h.till.mints[at], Unit: h.till.unit, Name: s.deal.tenant}, t)
+	p, err := h.till.house.Receiver(ctx, purses.Key{Mint: h.till.mints[at], Unit: h.till.unit, Name: s.purse}, t)
 	if err != nil {
 		return err
 	}

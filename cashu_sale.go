@@ -27,6 +27,7 @@ type cashSale struct {
 	handler *Handler
 	bound   l402.Terms // host and path
 	deal    deal
+	purse   string // the name of the purse that it goes into
 
 	receipt  *purse.Receipt
 	preimage lntypes.Preimage

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-l402/caddy-l402/wallets/cashu/minttest"
 )
 
 const metricPrefix = "caddy_l402_"
@@ -31,7 +33,7 @@ func definedMetrics(t *testing.T) (names []string) {
 		}
 		return nil
 	}
-	for _, file := range []string{"metrics.go", "metrics_ledger.go"} {
+	for _, file := range []string{"metrics.go", "metrics_ledger.go", "metrics_cashu.go"} {
 		for _, name := range stringsIn(t, file, made) {
 			names = append(names, metricPrefix+name)
 		}
@@ -45,8 +47,9 @@ func exportedMetrics(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	b := newBourse(t)
 	b.set("100000", "100000", "100000")
+	m := minttest.New(t, minttest.Options{})
 	s := serve(t, "wallet play sandbox\n\t\twallet broken fake docs\n\t\twallet quiet fake quiet\n\t\tpricer till http "+tillDouble(t).URL+
-		"\n\t\t"+b.sources(t), `
+		"\n\t\t"+b.sources(t)+"\n"+cashuBlock(m, "redeem_to play"), `
 	l402 /p/* pricer till
 	l402 /m/* 10 sat {
 		uses 2
@@ -81,6 +84,12 @@ func exportedMetrics(t *testing.T) map[string]map[string]bool {
 	s.want(402, "GET", "/p/film")
 	s.want(503, "GET", "/p/nothing")
 	metrics.notified("delivered")
+	ecash := &cashuSite{s, m}
+	ecash.fund("", 256)
+	adminJSON[pursesAnswer](t, "POST", "/l402/cashu/redeem", `{}`)
+	m.SetPayment(minttest.Fail)
+	ecash.fund("", 256)
+	adminJSON[pursesAnswer](t, "POST", "/l402/cashu/redeem", `{}`)
 
 	registry := prometheus.NewRegistry()
 	if err := metrics.register(registry); err != nil {

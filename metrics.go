@@ -31,6 +31,10 @@ type metricSet struct {
 	gifts        *prometheus.CounterVec
 	rehearsals   *prometheus.CounterVec
 	notices      *prometheus.CounterVec
+	redemptions  *prometheus.CounterVec
+	redeemedSum  *prometheus.CounterVec
+	redeemFees   *prometheus.CounterVec
+	redeemFailed *prometheus.CounterVec
 	walletCalls  *prometheus.HistogramVec
 	walletErrors *prometheus.CounterVec
 	pricerCalls  *prometheus.HistogramVec
@@ -57,6 +61,10 @@ func newMetricSet() *metricSet {
 		gifts:        counter("free_requests_total", "Requests of the free tier that passed.", "service"),
 		rehearsals:   counter("dry_run_requests_total", "Requests in a dry run, by what would have happened.", "service", "verdict"),
 		notices:      counter("notifications_total", "Payments that web servers and event handlers were to be told of, by what came of it.", "result"),
+		redemptions:  counter("cashu_redemptions_total", "Payments that a mint made for ecash.", "mint", "unit"),
+		redeemedSum:  counter("cashu_redeemed_total", "Sum of these payments, in the unit of the label.", "mint", "unit"),
+		redeemFees:   counter("cashu_redemption_fees_total", "What they cost, in the unit of the label.", "mint", "unit"),
+		redeemFailed: counter("cashu_redemption_failures_total", "Attempts to redeem ecash that came to nothing.", "mint", "unit"),
 		walletCalls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "caddy", Subsystem: "l402", Name: "wallet_call_duration_seconds",
 			Help: "Time that calls to wallets took.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10),
@@ -79,6 +87,7 @@ func (m *metricSet) register(registry *prometheus.Registry) error {
 		ledgerCollector{}, m.challenges, m.probes, m.refusals, m.paidRequests, m.limitedTotal, m.unavailables, m.settlements,
 		m.revenue, m.firstUses, m.usesSpent, m.usesBack, m.gifts, m.rehearsals, m.notices, m.walletCalls, m.walletErrors,
 		m.pricerCalls, m.pricerErrors,
+		ecashCollector{}, m.redemptions, m.redeemedSum, m.redeemFees, m.redeemFailed,
 	} {
 		err := registry.Register(collector)
 		if already := (prometheus.AlreadyRegisteredError{}); err != nil && !errors.As(err, &already) {

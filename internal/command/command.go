@@ -18,7 +18,7 @@ import (
 // Name, Usage, Short and Long describe the command to Caddy.
 const (
 	Name  = "l402"
-	Usage = "demo|get|decode|keys|revoke|report|status|wallet|manifest"
+	Usage = "demo|get|decode|keys|revoke|report|status|wallet|manifest|cashu"
 	Short = "Shows, pays, explains and administers L402 payments"
 	Long  = `
 Commands around the L402 gate, which charges for HTTP routes over Lightning.
@@ -34,6 +34,7 @@ Each of them has a --help with examples:
   caddy l402 status  shows how a running gate does
   caddy l402 wallet  tries the wallets of a configuration out
   caddy l402 manifest  shows what a configuration tells clients about what it sells
+  caddy l402 cashu   shows and moves the ecash that was taken
 `
 )
 
@@ -48,7 +49,7 @@ func Setup(cmd *cobra.Command) {
 		return cmd.Help()
 	})
 	cmd.AddCommand(demoCommand(), getCommand(), decodeCommand(), keysCommand(),
-		revokeCommand(), reportCommand(), statusCommand(), walletCommand(), manifestCommand())
+		revokeCommand(), reportCommand(), statusCommand(), walletCommand(), manifestCommand(), cashuCommand())
 }
 
 // prepare makes a command end with our exit codes and error texts, and with Ctrl-C.

@@ -307,6 +307,9 @@ type Info struct {
 	Problem error
 	// Purse is the purse.
 	Purse *purse.Purse
+	// Store keeps what belongs to the purse besides its own records. Like those it takes
+	// nothing once this process has lost the seat.
+	Store purse.Store
 }
 
 // All lists the purses that are open, by key and seat. It is empty while none is.

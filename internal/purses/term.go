@@ -377,6 +377,10 @@ func (t *term) client(address string) (*mint.Client, error) {
 
 func (t *term) infos() []Info {
 	t.mu.Lock()
+	stores := map[int]purse.Store{t.own.number: t.store(t.own)}
+	for _, s := range t.others {
+		stores[s.number] = t.store(s)
+	}
 	var out []Info
 	for at, e := range t.entries {
 		select {
@@ -391,6 +395,7 @@ func (t *term) infos() []Info {
 		out = append(out, Info{
 			Key: at.Key, Seat: at.seat, Own: at.seat == t.own.number, Named: e.named,
 			Open: e.open, Problem: e.problem, Purse: e.purse,
+			Store: stores[at.seat],
 		})
 		e.mu.Unlock()
 	}

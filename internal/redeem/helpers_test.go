@@ -238,7 +238,7 @@ func (w *world) startNamed(l *life, rules Rules, instance string, fail *int, loc
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	e := New(Options{Now: w.now, Lock: lock, Told: func(_ Job, _ *Redemption, err error) {
+	e := New(Options{Now: w.now, Told: func(_ Job, _ *Redemption, err error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.told = append(w.told, err)
@@ -247,7 +247,7 @@ func (w *world) startNamed(l *life, rules Rules, instance string, fail *int, loc
 		err = l.do(func() error { inv, err = w.invoice(req); return err })
 		return inv, err
 	}}
-	return &process{e, p, Job{ID: "purse" + instance, Group: "purse", Store: store, Purse: p, Rules: rules, Target: target}}
+	return &process{e, p, Job{ID: "purse" + instance, Group: "purse", Store: store, Lock: lock, Purse: p, Rules: rules, Target: target}}
 }
 
 func (w *world) invoice(req wallets.InvoiceRequest) (*wallets.Invoice, error) {

@@ -246,10 +246,9 @@ func TestTwoInstances(t *testing.T) {
 	}
 	w.paid()
 	w.conserved(one, two)
-	busy := two.opts
-	busy.Lock = func(context.Context, string) (func(), error) { return nil, errors.New("held elsewhere") }
+	two.job.Lock = func(context.Context, string) (func(), error) { return nil, errors.New("held elsewhere") }
 	w.fund(two, 512)
-	other := New(busy)
+	other := New(two.opts)
 	if done, err := other.Run(t.Context(), two.job); done != nil || err != nil {
 		t.Errorf("got %v, %v", done, err)
 	}

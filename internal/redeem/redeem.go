@@ -60,6 +60,9 @@ type Job struct {
 	Group string
 	// Store keeps the state. It may change from call to call, as the way to it does.
 	Store Store
+	// Lock excludes other instances; it returns what ends that. Nil is for a store that only
+	// this process uses.
+	Lock func(ctx context.Context, name string) (unlock func(), err error)
 	// Purse is the purse.
 	Purse Purse
 	// Rules say when.
@@ -70,9 +73,6 @@ type Job struct {
 
 // Options are what an Engine is made of.
 type Options struct {
-	// Lock excludes other instances; it returns what ends that. Nil is for stores that only
-	// this process uses.
-	Lock func(ctx context.Context, name string) (unlock func(), err error)
 	// Patience bounds writes though the caller has gone; zero is DefaultPatience.
 	Patience time.Duration
 	// Told is told of each payment that was made and of each attempt that failed. It may be
@@ -210,9 +210,9 @@ func (e *Engine) run(ctx context.Context, job Job, asked bool) (out []Redemption
 			err = fmt.Errorf("redeeming ecash of %s: %w", job.Purse.MintURL(), err)
 		}
 	}()
-	if e.opts.Lock != nil {
+	if job.Lock != nil {
 		waiting, cancel := context.WithTimeout(ctx, lockTimeout)
-		unlock, err := e.opts.Lock(waiting, "redeem-"+job.Group)
+		unlock, err := job.Lock(waiting, "redeem-"+job.Group)
 		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrBusy, err)

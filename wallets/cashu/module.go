@@ -146,6 +146,9 @@ func (m *Mint) Identity() string {
 // PayeeName implements wallets.Named: it is the purse at the mint.
 func (m *Mint) PayeeName() string { return m.Identity() }
 
+// Address is the address of the mint in its normal form, once the settings are checked.
+func (m *Mint) Address() string { return m.set.url }
+
 // Network is the chain of the mint's invoices.
 func (m *Mint) Network() wallets.Network { return m.set.network }
 

@@ -122,3 +122,7 @@ func (p *Purse) mergeOnce(ctx context.Context, most int) (bool, error) {
 	_, err = p.regroup(ctx, k, proofs, fee, amounts, len(amounts), newID("x"))
 	return err == nil, err
 }
+
+// Sent tells whether Send took ecash out of this purse under a key, or is about to. It is for callers
+// with several purses, who must repeat a payment out of the same one.
+func (p *Purse) Sent(key string) bool { return key != "" && p.find(sendID(key)) != nil }

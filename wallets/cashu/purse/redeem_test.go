@@ -109,3 +109,37 @@ func TestPayment(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
+
+// Two purses of one seed do not both take what was restored.
+func TestRestoreBesideAnother(t *testing.T) {
+	w := newWorld(t, minttest.Options{})
+	p := w.open()
+	w.fund(p, 16, 4)
+	opts := p.opts
+	opts.Store = newDisk()
+	other, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := other.Restore(t.Context(), p); err != nil || found != 0 {
+		t.Errorf("found %d, %v", found, err)
+	}
+	if found, err := other.Restore(t.Context()); err != nil || found != 20 {
+		t.Errorf("found %d, %v", found, err)
+	}
+}
+
+func TestSent(t *testing.T) {
+	w := newWorld(t, minttest.Options{})
+	p := w.open()
+	w.fund(p, 16)
+	if p.Sent("a") || p.Sent("") {
+		t.Error("nothing was sent yet")
+	}
+	if _, err := p.Send(t.Context(), 4, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if !w.open().Sent("a") || p.Sent("b") || p.Sent("") {
+		t.Error("what was sent is not known")
+	}
+}

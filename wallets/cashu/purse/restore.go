@@ -20,8 +20,9 @@ const (
 // Restore finds all ecash of the seed at the mint (NUT-13), for when the store is lost, and takes in
 // what is unspent and not known. What the records say was given away stays so; after a loss of the
 // records, ecash that was given away and not yet taken comes back. It returns what was found, in the
-// purse's unit. It is safe to repeat.
-func (p *Purse) Restore(ctx context.Context) (found uint64, err error) {
+// purse's unit. It is safe to repeat. Purses of the same seed are given as beside: what they have, or
+// are about to have, stays theirs.
+func (p *Purse) Restore(ctx context.Context, beside ...*Purse) (found uint64, err error) {
 	list, err := p.opts.Mint.Keysets(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("restoring: %w", err)
@@ -30,7 +31,7 @@ func (p *Purse) Restore(ctx context.Context) (found uint64, err error) {
 		if k.Unit != p.opts.Unit {
 			continue
 		}
-		sum, err := p.restoreKeyset(ctx, k)
+		sum, err := p.restoreKeyset(ctx, k, beside)
 		found += sum
 		if err != nil {
 			return found, fmt.Errorf("restoring: %w", err)
@@ -39,7 +40,7 @@ func (p *Purse) Restore(ctx context.Context) (found uint64, err error) {
 	return found, nil
 }
 
-func (p *Purse) restoreKeyset(ctx context.Context, k mint.Keyset) (uint64, error) {
+func (p *Purse) restoreKeyset(ctx context.Context, k mint.Keyset, beside []*Purse) (uint64, error) {
 	var signed []token.Proof
 	var next uint64
 	empty := 0
@@ -73,9 +74,14 @@ func (p *Purse) restoreKeyset(ctx context.Context, k mint.Keyset) (uint64, error
 	if err := p.raiseCounter(ctx, k, next); err != nil {
 		return 0, err
 	}
-	unknown, err := p.unknown(signed)
-	if err != nil || len(unknown) == 0 {
-		return 0, err
+	unknown := signed
+	for _, other := range append([]*Purse{p}, beside...) {
+		if unknown, err = other.unknown(unknown); err != nil {
+			return 0, err
+		}
+	}
+	if len(unknown) == 0 {
+		return 0, nil
 	}
 	states, err := p.opts.Mint.CheckState(ctx, unknown)
 	if err != nil {

@@ -49,15 +49,8 @@ func kindOf(prefix string, parts ...string) string {
 // has none. Whoever has the words has the money. The caller makes sure that no two processes make
 // the seed of a name at the same time.
 func LoadSeed(ctx context.Context, s Store, name string) (words string, err error) {
-	b, err := s.GetDurable(ctx, seedKind, name)
-	switch {
-	case err == nil:
-		if _, err := ecash.NewSeed(string(b)); err != nil {
-			return "", fmt.Errorf("reading the seed: %w", err)
-		}
-		return string(b), nil
-	case !errors.Is(err, ErrNotFound):
-		return "", fmt.Errorf("%w: reading the seed: %w", ErrStore, err)
+	if words, err = StoredSeed(ctx, s, name); !errors.Is(err, ErrNotFound) {
+		return words, err
 	}
 	if words, err = ecash.NewMnemonic(); err != nil {
 		return "", err
@@ -66,4 +59,20 @@ func LoadSeed(ctx context.Context, s Store, name string) (words string, err erro
 		return "", fmt.Errorf("%w: the seed: %w", ErrStore, err)
 	}
 	return words, nil
+}
+
+// StoredSeed reads the words that the store has under a name. Errors are ErrNotFound where it has
+// none, and ErrStore.
+func StoredSeed(ctx context.Context, s Store, name string) (words string, err error) {
+	b, err := s.GetDurable(ctx, seedKind, name)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return "", fmt.Errorf("reading the seed: %w", err)
+	case err != nil:
+		return "", fmt.Errorf("%w: reading the seed: %w", ErrStore, err)
+	}
+	if _, err := ecash.NewSeed(string(b)); err != nil {
+		return "", fmt.Errorf("reading the seed: %w", err)
+	}
+	return string(b), nil
 }
