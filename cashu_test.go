@@ -2,6 +2,7 @@ package caddyl402
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -236,4 +237,52 @@ func TestHeadersWithoutEcash(t *testing.T) {
 	s := serveCashu(t, minttest.Options{}, "", "l402 10 sat")
 	s.want(402, http.MethodGet, "/", "X-Cashu", "")
 	s.want(402, http.MethodGet, "/", "Authorization", "Cashu ")
+}
+
+// FuzzEcashHeaders: what is stripped is what is found, nothing of it stays, and the rest does.
+func FuzzEcashHeaders(f *testing.F) {
+	f.Add("cashuBo2F0", "Cashu cashuBo2F0", "Bearer x")
+	f.Add("", "cashu ", "CASHU x")
+	f.Add(" ", "Cashu", "Cashu\t")
+	f.Fuzz(func(t *testing.T, own, first, second string) {
+		h := http.Header{"X-Cashu": {own}, "Authorization": {first, second}}
+		lines := h.Clone()
+		found := ecashIn(h)
+		shared := http.Header{"X-Cashu": h["X-Cashu"], "Authorization": h["Authorization"]}
+		p := new(passage)
+		p.stripEcash(shared)
+		if !slices.Equal(p.ecash, found) {
+			t.Fatalf("found %q, kept %q", found, p.ecash)
+		}
+		if len(ecashIn(shared)) != 0 {
+			t.Fatalf("%q is left", shared)
+		}
+		for _, line := range lines["Authorization"] {
+			if !isCashu(line) && !slices.Contains(shared["Authorization"], line) {
+				t.Fatalf("%q is gone", line)
+			}
+		}
+		if !slices.Equal(h["Authorization"], lines["Authorization"]) {
+			t.Fatal("a shared slice was written to")
+		}
+	})
+}
+
+// FuzzEcashNote: no note of another sale, and no text that is none, gives a sale its terms.
+func FuzzEcashNote(f *testing.F) {
+	f.Add("{}")
+	f.Add(`{"p":"00","m":1,"v":1}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		s := &cashSale{handler: &Handler{Service: "a"}}
+		own, err := s.note()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text != own && s.recall(text) == nil && !strings.Contains(text, s.product()) {
+			t.Fatalf("%q gives terms", text)
+		}
+		if s.recall(own) != nil && text == "{}" {
+			t.Fatal("a sale does not know its own note")
+		}
+	})
 }

@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/client"
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/gateway"
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/lightning"
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/mints"
+	"github.com/caddy-l402/caddy-l402/testdata/e2e/upstream"
+)
+
+// ecashShop runs a shop that takes ecash of the mint for ten satoshi.
+func ecashShop(t testing.TB, m *mints.Mint, settings string, lines ...string) (*gateway.Gateway, *upstream.Server) {
+	t.Helper()
+	up := upstream.Start(t)
+	return gateway.Start(t, gateway.Options{
+		Binary: caddy, Site: shop(up, lines...),
+		Global: "l402 {\n\twallet play sandbox\n\tcashu {\n\t\tmint " + m.URL + "\n\t\t" + settings + "\n\t}\n}",
+	}), up
+}
+
+// TestPayWithEcash has a customer pay with ecash of mints of each kind, with change and again, while
+// gateway and mint are killed in between.
+func TestPayWithEcash(t *testing.T) {
+	t.Parallel()
+	t.Run("made up", func(t *testing.T) {
+		t.Parallel()
+		payWithEcash(t, startMint(t, nil, 0), 0, nil)
+	})
+	t.Run("LND and fees", func(t *testing.T) {
+		t.Parallel()
+		net := network(t)
+		payWithEcash(t, startMint(t, net.Bob, 100), 1, func(ctx context.Context, invoice string) error {
+			_, err := net.Alice.Pay(ctx, invoice)
+			return err
+		})
+	})
+}
+
+func payWithEcash(t *testing.T, m *mints.Mint, fee int64, pay func(context.Context, string) error) {
+	w := m.NewWallet(t)
+	if err := w.Buy(t.Context(), 128, pay); err != nil {
+		t.Fatal(err)
+	}
+	token := func(sat int64) string {
+		t.Helper()
+		text, err := w.Send(t.Context(), sat, "--no-fees")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	gw, up := ecashShop(t, m, "timeout 6s", "uses 2")
+	first := token(32)
+	paid := gw.Want(t, http.StatusOK, "/premium/a", client.With("X-Cashu", first))
+	if got := up.Last(t).Header.Get("X-Cashu") + up.Last(t).Header.Get("Authorization"); got != "" {
+		t.Errorf("the upstream saw %q", got)
+	}
+	line, change := paid.Header.Get("X-L402-Token"), paid.Header.Get("X-Cashu")
+	gw.Secret(change)
+	before, err := w.Balance(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	friend := m.NewWallet(t)
+	if err := friend.Receive(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
+	// The mint takes a fee for what is swapped, here and by the friend.
+	if got, err := friend.Balance(t.Context()); err != nil || got != 22-2*fee {
+		t.Errorf("the change is %d, %v; want %d", got, err, 22-2*fee)
+	}
+
+	// The process dies, and the same ecash still buys the same two uses.
+	gw.Kill()
+	if err := gw.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := gw.Want(t, http.StatusOK, "/premium/a", client.With("X-Cashu", first))
+	if again.Header.Get("X-L402-Token") != line || again.Header.Get("X-Cashu") != change {
+		t.Error("the same ecash got something else after a crash")
+	}
+	gw.Want(t, http.StatusPaymentRequired, "/premium/a", client.With("Authorization", line))
+	gw.Want(t, http.StatusBadRequest, "/premium/a", client.With("X-Cashu", token(9)))
+
+	// The mint dies: the payer gets 503, and his ecash is good when it is back.
+	second := token(16)
+	m.Kill()
+	resp := gw.Want(t, http.StatusServiceUnavailable, "/premium/a", client.With("X-Cashu", second))
+	if resp.Header.Get("Retry-After") == "" {
+		t.Error("the payer does not learn when to come again")
+	}
+	if err := m.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gw.Want(t, http.StatusOK, "/premium/a", client.With("X-Cashu", second))
+	if err := friend.Receive(t.Context(), second); err == nil {
+		t.Error("the payer still has what he paid with")
+	}
+	if n := up.Count(); n != 3 {
+		t.Errorf("%d requests reached the upstream, want 3", n)
+	}
+	if after, err := w.Balance(t.Context()); err != nil || after > before {
+		t.Errorf("the customer has %d after %d, %v", after, before, err)
+	}
+}
+
+// TestCashuTS lets the JavaScript library for ecash, which was not written for this gateway, pay at the
+// gate: with change, and with ecash that is locked to the gateway and taken without asking the mint.
+func TestCashuTS(t *testing.T) {
+	dir := npm(t)
+	for _, kind := range []string{"plain", "locked"} {
+		t.Run(kind, func(t *testing.T) {
+			var node *lightning.Node
+			m := startMint(t, node, 0)
+			gw, up := ecashShop(t, m, "p2pk {\n\t\t\tmax_value 100 sat\n\t\t}")
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", "cashu-ts.mjs", kind, m.URL, gw.Base+"/premium/a")
+			cmd.Dir = dir
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, stderr.Bytes())
+			}
+			var result struct {
+				Offered, Amount, Sent, Left int
+				Answers                     [][2]any
+			}
+			if err := json.Unmarshal(out, &result); err != nil {
+				t.Fatalf("%v in %s", err, out)
+			}
+			if result.Offered != 402 || result.Amount != 10 || result.Left != 54 || len(result.Answers) != 2 {
+				t.Errorf("got %+v", result)
+			}
+			for _, a := range result.Answers {
+				if a[0] != 200.0 || a[1] != "GET /premium/a" {
+					t.Errorf("answer %v", a)
+				}
+			}
+			if n := up.Count(); n != 2 {
+				t.Errorf("%d requests reached the upstream, want 2", n)
+			}
+		})
+	}
+}
