@@ -164,3 +164,7 @@ func (g *Gateway) Buy(t testing.TB, p client.Payer, path string, opts ...client.
 	g.Secret(token.Preimage)
 	return token
 }
+
+// Home is the folder that the gateway takes for its user's home: commands that run there see the
+// same instance, and Caddyfile is its configuration.
+func (g *Gateway) Home() string { return g.dir }
