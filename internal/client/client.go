@@ -32,6 +32,8 @@ type Wallet struct {
 type Client struct {
 	// Wallet pays. Without one a challenge ends the exchange with ErrPayment.
 	Wallet *Wallet
+	// Ecash pays servers that ask for it, in place of the Wallet. It may be nil.
+	Ecash Ecash
 	// MaxPrice is the most that an invoice may ask for, in millisatoshi.
 	MaxPrice lnwire.MilliSatoshi
 	// MaxFee is the most that the wallet may add for routing, in millisatoshi.

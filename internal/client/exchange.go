@@ -113,6 +113,13 @@ func (x *exchange) ask(ctx context.Context) (*http.Response, error) {
 	}
 	header := resp.Header
 	discard(resp)
+	if x.result.Purchase != nil {
+		return nil, fmt.Errorf("%w: %s asks for a second payment, and one exchange pays once; "+
+			"request that URL by itself", ErrRefused, x.req.URL.Redacted())
+	}
+	if resp, done, err := x.cash(ctx, header); done || err != nil {
+		return resp, err
+	}
 	if err := x.buy(ctx, header); err != nil {
 		return nil, err
 	}

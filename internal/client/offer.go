@@ -19,7 +19,7 @@ func asksPayment(resp *http.Response) bool {
 		return false
 	}
 	_, err := l402.ParseChallenges(resp.Header)
-	return !errors.Is(err, l402.ErrNoChallenge) || len(paymentChallenges(resp.Header)) > 0
+	return !errors.Is(err, l402.ErrNoChallenge) || len(paymentChallenges(resp.Header)) > 0 || asksForEcash(resp)
 }
 
 // choose gives the first challenge that is acceptable for a request of a path. One in the Payment

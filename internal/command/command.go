@@ -18,7 +18,7 @@ import (
 // Name, Usage, Short and Long describe the command to Caddy.
 const (
 	Name  = "l402"
-	Usage = "demo|get|decode|keys|revoke|report|status|wallet|manifest|cashu"
+	Usage = "demo|get|decode|keys|revoke|report|status|wallet|manifest|cashu|purse"
 	Short = "Shows, pays, explains and administers L402 payments"
 	Long  = `
 Commands around the L402 gate, which charges for HTTP routes over Lightning.
@@ -35,6 +35,7 @@ Each of them has a --help with examples:
   caddy l402 wallet  tries the wallets of a configuration out
   caddy l402 manifest  shows what a configuration tells clients about what it sells
   caddy l402 cashu   shows and moves the ecash that was taken
+  caddy l402 purse   shows, fills and empties the ecash that get can pay with
 `
 )
 
@@ -49,7 +50,8 @@ func Setup(cmd *cobra.Command) {
 		return cmd.Help()
 	})
 	cmd.AddCommand(demoCommand(), getCommand(), decodeCommand(), keysCommand(),
-		revokeCommand(), reportCommand(), statusCommand(), walletCommand(), manifestCommand(), cashuCommand())
+		revokeCommand(), reportCommand(), statusCommand(), walletCommand(), manifestCommand(), cashuCommand(),
+		purseCommand())
 }
 
 // prepare makes a command end with our exit codes and error texts, and with Ctrl-C.

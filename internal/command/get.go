@@ -45,6 +45,10 @@ The wallet that pays:
   phoenixd:<address>?password_file=<file>
   eclair:<address>?password_file=<file>
   lnbits:<address>?key_file=<file>
+  cashu:<URL of the mint>[?purse=<folder>&unit=msat&network=regtest]
+                              ecash of the user's own purse (see caddy l402 purse):
+                              given as such where the server asks for ecash of this
+                              mint, else the mint pays the invoice
   nwc:{env.<name>}            Nostr Wallet Connect, its URI in an environment variable
 
 The wallet is taken from --wallet, or else --wallet-file, or else the environment variable
@@ -101,7 +105,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, request *clien
 		return usageError("%v", err)
 	}
 	defer func() { err = errors.Join(err, wallet.Close()) }()
-	c.Wallet = &wallet.Wallet
+	c.Wallet, c.Ecash = &wallet.Wallet, wallet.Ecash
 	out, err := o.newOutput(cmd)
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (p *output) finish(ctx context.Context, result *client.Result, err error) e
 // stranded tells whether a purchase would be lost without having brought anything.
 func stranded(result *client.Result, err error) bool {
 	failed := err != nil || result.Response == nil || result.Response.StatusCode >= http.StatusBadRequest
-	return failed && result.Purchase != nil && !result.Saved
+	return failed && result.Purchase != nil && (len(result.Purchase.Macaroon) > 0 || result.Purchase.Payment != nil) && !result.Saved
 }
 
 func (p *output) printAnswer(resp *http.Response) error {

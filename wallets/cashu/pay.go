@@ -22,17 +22,32 @@ const askAgain = 500 * time.Millisecond
 // ErrPaymentFailed where no ecash is spent, and ErrBadAnswer where the mint says that it has paid and
 // gives no proof of it.
 func (w *Wallet) Pay(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (lntypes.Preimage, error) {
-	const step = "paying"
+	preimage, _, err := w.PayWithFee(ctx, invoice, maxFee)
+	return preimage, err
+}
+
+// PayWithFee implements wallets.FeePayer. The fee is what the payment cost besides the invoice's
+// amount, with the mint's fee for inputs.
+func (w *Wallet) PayWithFee(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (lntypes.Preimage, lnwire.MilliSatoshi, error) {
+	paid, err := w.pay(ctx, invoice, maxFee)
+	if err != nil {
+		return lntypes.Preimage{}, 0, w.fail("paying", err)
+	}
+	return lntypes.Preimage(*paid.Preimage), w.msat(paid.Fee), nil
+}
+
+// pay gives a payment with its preimage.
+func (w *Wallet) pay(ctx context.Context, invoice string, maxFee lnwire.MilliSatoshi) (*purse.Payment, error) {
 	d, err := wallets.DecodeInvoice(invoice)
 	if err == nil && d.Network != w.set.network {
 		err = fmt.Errorf("%w: it is for %s, not for %s", wallets.ErrBadInvoice, d.Network, w.set.network)
 	}
 	if err != nil {
-		return lntypes.Preimage{}, w.fail(step, err)
+		return nil, err
 	}
 	p, err := w.Purse(ctx)
 	if err != nil {
-		return lntypes.Preimage{}, w.fail(step, fmt.Errorf("%w: %w", wallets.ErrPaymentFailed, err))
+		return nil, fmt.Errorf("%w: %w", wallets.ErrPaymentFailed, err)
 	}
 	fee := uint64(maxFee)
 	if w.set.unit == mint.UnitSat {
@@ -42,20 +57,19 @@ func (w *Wallet) Pay(ctx context.Context, invoice string, maxFee lnwire.MilliSat
 		paid, err := p.Pay(ctx, invoice, fee)
 		switch {
 		case err == nil && paid.Preimage == nil:
-			return lntypes.Preimage{}, w.fail(step, fmt.Errorf("%w: it says that the invoice is paid and gives no preimage",
-				wallets.ErrBadAnswer))
+			return nil, fmt.Errorf("%w: it says that the invoice is paid and gives no preimage", wallets.ErrBadAnswer)
 		case err == nil:
-			return lntypes.Preimage(*paid.Preimage), nil
+			return paid, nil
 		case errors.Is(err, purse.ErrStore), errors.Is(err, purse.ErrDisputed):
-			return lntypes.Preimage{}, w.fail(step, err)
+			return nil, err
 		case !errors.Is(err, purse.ErrUnsettled):
-			return lntypes.Preimage{}, w.fail(step, fmt.Errorf("%w: %w", wallets.ErrPaymentFailed, err))
+			return nil, fmt.Errorf("%w: %w", wallets.ErrPaymentFailed, err)
 		}
 		select {
 		case <-ctx.Done():
-			return lntypes.Preimage{}, w.fail(step, fmt.Errorf("%w: %w", ctx.Err(), err))
+			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 		case <-w.life.Done():
-			return lntypes.Preimage{}, w.fail(step, err)
+			return nil, err
 		case <-time.After(askAgain):
 		}
 	}

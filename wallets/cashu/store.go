@@ -80,12 +80,8 @@ func (w *Wallet) Purse(ctx context.Context) (*purse.Purse, error) {
 func (w *Wallet) openPurse(ctx context.Context) (*purse.Purse, error) {
 	words := w.set.seed
 	if words == "" {
-		unlock, err := w.vault.Lock(ctx, "cashu-seed")
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", purse.ErrStore, err)
-		}
-		defer unlock()
-		if words, err = purse.LoadSeed(ctx, store{w.vault}, seedName); err != nil {
+		var err error
+		if words, err = Seed(ctx, w.vault); err != nil {
 			return nil, err
 		}
 	}
@@ -147,3 +143,14 @@ func (w *Wallet) elsewhere(ctx context.Context, p *purse.Purse, hash [32]byte) (
 
 // Interface guards.
 var _ purse.Store = store{}
+
+// Seed gives the words that the vault keeps for the wallets without a seed of their own, and makes
+// them where there are none. Whoever has them has the money.
+func Seed(ctx context.Context, vault wallets.Vault) (string, error) {
+	unlock, err := vault.Lock(ctx, "cashu-seed")
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", purse.ErrStore, err)
+	}
+	defer unlock()
+	return purse.LoadSeed(ctx, store{vault}, seedName)
+}

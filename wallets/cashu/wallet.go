@@ -158,7 +158,7 @@ func (w *Wallet) Permissions(ctx context.Context) ([]string, error) {
 var (
 	_ wallets.Wallet       = (*Wallet)(nil)
 	_ wallets.Subscriber   = (*Wallet)(nil)
-	_ wallets.Payer        = (*Wallet)(nil)
+	_ wallets.FeePayer     = (*Wallet)(nil)
 	_ wallets.Pinger       = (*Wallet)(nil)
 	_ wallets.Describer    = (*Wallet)(nil)
 	_ wallets.Reconfigurer = (*Wallet)(nil)

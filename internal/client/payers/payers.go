@@ -32,6 +32,8 @@ var ErrSpec = errors.New("wallet not usable")
 type Opened struct {
 	client.Wallet
 	io.Closer
+	// Ecash is the wallet's purse where it has one.
+	Ecash client.Ecash
 	// Name says in a few words who pays, without secrets.
 	Name string
 }
@@ -63,6 +65,7 @@ var payers = map[string]payer{
 		open: openModule("address"), secrets: []string{"macaroon_hex", "proxy"},
 		usage: "lnd:127.0.0.1:10009?macaroon=/path/admin.macaroon&tls_cert=/path/tls.cert",
 	},
+	"cashu": {open: openCashu, usage: "cashu:https://mint.example.com"},
 	"cln": {
 		open: openModule("address"), secrets: []string{"rune"},
 		usage: "cln:/path/lightning-rpc",

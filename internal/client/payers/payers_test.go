@@ -54,7 +54,7 @@ func TestParseRefuses(t *testing.T) {
 	const secret = "0201036c6e64"
 	for text, want := range map[string]string{
 		"":                             "must begin with a kind of wallet",
-		"mainnet:x":                    "examples: cln:",
+		"mainnet:x":                    "examples: cashu:",
 		"lnd:a?macaroon":               "name=value",
 		"lnd:a?=x":                     "name=value",
 		"lnd:a?a=%zz":                  "percent escape",

@@ -132,17 +132,9 @@ func (p *Purse) beginPayment(ctx context.Context, d *wallets.Decoded, maxFee uin
 // makeExact swaps for proofs that are worth an amount and the fee for spending them. Not every mint
 // gives back what is paid too much (NUT-08).
 func (p *Purse) makeExact(ctx context.Context, k mint.Keyset, amount uint64) ([]token.Proof, error) {
-	var amounts []uint64
-	for extra := uint64(0); ; {
-		var err error
-		if amounts, err = denominate(k, amount+extra); err != nil {
-			return nil, err
-		}
-		fee := inputFee(k, len(amounts))
-		if fee <= extra {
-			break
-		}
-		extra = fee
+	amounts, _, err := withOwnFee(k, amount)
+	if err != nil {
+		return nil, err
 	}
 	o, err := p.split(ctx, k, amounts, "")
 	if err != nil {

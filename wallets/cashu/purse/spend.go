@@ -286,3 +286,31 @@ func (p *Purse) takeBack(ctx context.Context, o *op) error {
 	}
 	return p.put(ctx, l, rec)
 }
+
+// FeeFor is what the mint takes from whoever receives an amount, so that the amount is left, if it
+// comes in the fewest proofs. Errors wrap token.ErrAmount or are those of the mint.
+func (p *Purse) FeeFor(ctx context.Context, amount uint64) (uint64, error) {
+	k, err := p.opts.Mint.Active(ctx, p.opts.Unit)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the fee: %w", err)
+	}
+	_, extra, err := withOwnFee(k, amount)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the fee: %w", err)
+	}
+	return extra, nil
+}
+
+// withOwnFee makes up an amount and the fee for spending what makes it up.
+func withOwnFee(k mint.Keyset, amount uint64) (amounts []uint64, extra uint64, err error) {
+	for {
+		if amounts, err = denominate(k, amount+extra); err != nil {
+			return nil, 0, err
+		}
+		fee := inputFee(k, len(amounts))
+		if fee <= extra {
+			return amounts, extra, nil
+		}
+		extra = fee
+	}
+}
