@@ -354,3 +354,60 @@ func TestNoEcashToAdminister(t *testing.T) {
 		}
 	}
 }
+
+// What a wallet at a mint earned is shown, sent, restored and redeemed like what payers sent.
+func TestEcashOfWallets(t *testing.T) {
+	m, other := minttest.New(t, minttest.Options{}), minttest.New(t, minttest.Options{})
+	s := &cashuSite{serve(t, "wallet play sandbox\nwallet shop cashu "+other.URL+" {\nnetwork regtest\n}\ndefault_wallet play\n"+
+		cashuBlock(m, "redeem_to play {\nabove 100 sat\nmax_fee 0\n}"), "l402 10 sat\ntest_upstream"), m}
+	s.house()
+	wallet, ok := s.app().open["shop"].cashier.Wallet().(purseWallet)
+	if !ok {
+		t.Fatal("the wallet shows no purse")
+	}
+	p, err := wallet.Purse(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Receive(t.Context(), other.Token(t, 128, 64), purse.Terms{}); err != nil {
+		t.Fatal(err)
+	}
+	find := func() *balanceFacts {
+		t.Helper()
+		for _, facts := range adminJSON[pursesAnswer](t, "GET", "/l402/cashu/balance", "").Purses {
+			if facts.Wallet == "shop" {
+				return &facts.balanceFacts
+			}
+		}
+		t.Fatal("the wallet's purse is not listed")
+		return nil
+	}
+	if facts := find(); facts.Available != 192 || facts.To != "play" || facts.Mint != other.URL {
+		t.Errorf("%+v", facts)
+	}
+	sent := adminJSON[struct{ Token string }](t, "POST", "/l402/cashu/send", `{"amount":64,"key":"k","wallet":"shop"}`)
+	if tok, err := token.Parse(sent.Token); err != nil || !token.SameMint(tok.Mint, other.URL) {
+		t.Errorf("%+v, %v", tok, err)
+	}
+	s.redeemDue()
+	if facts := find(); facts.Available != 0 || facts.Redeem == nil || facts.Redeem.Amount != 128 {
+		t.Errorf("%+v %+v", facts, facts.Redeem)
+	}
+	if got := other.Payments(); len(got) != 1 || len(m.Payments()) != 0 {
+		t.Errorf("paid %v", got)
+	}
+	got := adminJSON[pursesAnswer](t, "POST", "/l402/cashu/restore", `{"wallet":"shop"}`)
+	if len(got.Purses) != 1 || got.Purses[0].Found != 0 {
+		t.Errorf("%+v", got)
+	}
+	seed := adminJSON[struct{ Seed string }](t, "POST", "/l402/cashu/seed", `{"of":"wallets"}`)
+	if len(strings.Fields(seed.Seed)) != 12 {
+		t.Error("no seed of 12 words")
+	}
+	if payments := adminJSON[struct{ Seed string }](t, "POST", "/l402/cashu/seed", `{"of":"payments"}`); payments.Seed == seed.Seed {
+		t.Error("one seed for both")
+	}
+	if status, _ := admin(t, "POST", "/l402/cashu/seed", `{"of":"wallets"}`); status != 409 {
+		t.Errorf("shown again: %d", status)
+	}
+}
