@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-l402/caddy-l402/internal/ledger"
 	"github.com/caddy-l402/caddy-l402/wallets"
@@ -38,7 +39,7 @@ type offerFacts struct {
 }
 
 // adminStatus tells how the running configuration does.
-func (a *App) adminStatus(*http.Request) (any, error) {
+func (a *App) adminStatus(r *http.Request) (any, error) {
 	status := struct {
 		Wallets     []walletFacts `json:"wallets"`
 		Tenants     int           `json:"open_tenant_wallets"`
@@ -46,6 +47,9 @@ func (a *App) adminStatus(*http.Request) (any, error) {
 		Keys        []keyAge      `json:"keys"`
 		Ledger      *ledger.Stats `json:"ledger,omitempty"`
 		LedgerError string        `json:"ledger_error,omitempty"`
+		// Accounts are the budgets for buying from upstreams.
+		Accounts      []accountFacts `json:"upstream_budgets,omitempty"`
+		AccountsError string         `json:"upstream_budgets_error,omitempty"`
 	}{Wallets: []walletFacts{}, Offers: []offerFacts{}, Keys: []keyAge{}, Tenants: a.tenants.count()}
 	for name, w := range a.open {
 		facts := walletFacts{Name: name, Adapter: adapterOf(w.guest), Network: w.guest.Network(), Default: name == a.DefaultWallet}
@@ -79,6 +83,11 @@ func (a *App) adminStatus(*http.Request) (any, error) {
 		status.Ledger = &stats
 	} else {
 		status.LedgerError = "the ledger is not open: storage does not work"
+	}
+	var err error
+	if status.Accounts, err = a.accounts(r.Context()); err != nil {
+		a.logger.Warn("accounts of upstream purchases cannot be read", zap.Error(err))
+		status.AccountsError = "the accounts cannot be read: storage does not work"
 	}
 	return status, nil
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-l402/caddy-l402/internal/books"
+	"github.com/caddy-l402/caddy-l402/internal/buyer"
 	"github.com/caddy-l402/caddy-l402/internal/cashier"
 	"github.com/caddy-l402/caddy-l402/internal/free"
 	"github.com/caddy-l402/caddy-l402/internal/keyring"
@@ -88,8 +89,12 @@ type App struct {
 	exchange exchange
 	programs map[string]*program
 
+	purchases *buyer.Store // of upstreams
+	buying    *buyer.House
+
 	mu     sync.Mutex
 	offers offers
+	buyers []*Transport
 	gifts  map[string]*free.Counter // by service; complete when the app starts
 
 	stop  context.CancelFunc
@@ -131,6 +136,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.books = books.For(ctx.Storage())
+	a.purchases = &buyer.Store{Ledger: a.books.Ledger, Locks: ctx.Storage()}
+	a.buying = buyer.NewHouse(a.purchases)
 	var err error
 	if a.desk, err = newDesk(a); err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-l402/caddy-l402/internal/buyer"
+
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/minttest"
 )
 
@@ -84,6 +86,10 @@ func exportedMetrics(t *testing.T) map[string]map[string]bool {
 	s.want(402, "GET", "/p/film")
 	s.want(503, "GET", "/p/nothing")
 	metrics.notified("delivered")
+	purchases := metrics.purchases("play")
+	purchases.Paid(1000)
+	purchases.Payment("paid")
+	purchases.Refused(buyer.CodeOverBudget)
 	ecash := &cashuSite{s, m}
 	ecash.fund("", 256)
 	adminJSON[pursesAnswer](t, "POST", "/l402/cashu/redeem", `{}`)

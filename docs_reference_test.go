@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/caddy-l402/caddy-l402/internal/buyer"
 	"github.com/caddy-l402/caddy-l402/internal/command"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/purse"
@@ -291,4 +292,44 @@ func TestDocsNameEveryCommandAndFlag(t *testing.T) {
 func hasFlag(cmd *cobra.Command, name string) bool {
 	return cmd.Flags().Lookup(name) != nil ||
 		slices.ContainsFunc(cmd.Commands(), func(sub *cobra.Command) bool { return hasFlag(sub, name) })
+}
+
+// TestDocsNameTheTransport compares the page on purchases with the transport: its options, its JSON and
+// the codes of its refusals.
+func TestDocsNameTheTransport(t *testing.T) {
+	const page = "docs/recipes/upstream-purchases.md"
+	doc := docPage(t, page)
+	table, codes := docSection(t, doc, "## Options"), docSection(t, doc, "## When it does not pay")
+	own, _ := jsonNames(reflect.TypeFor[Transport]())
+	for _, name := range own {
+		wantNamed(t, "the table of options", table, "`"+name+"`")
+		if transportOptions[name] == nil {
+			t.Errorf("the Caddyfile has no option for %s", name)
+		}
+	}
+	for option := range transportOptions {
+		if !strings.Contains(table, "\n| `"+option) {
+			t.Errorf("the table leaves the option %s out", option)
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)").FindAllStringSubmatch(table, -1) {
+		if transportOptions[row[1]] == nil {
+			t.Errorf("there is no option %s", row[1])
+		}
+	}
+	for _, code := range buyer.Codes() {
+		wantNamed(t, page, codes, "`"+code+"`")
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(upstream_\\w+)`").FindAllStringSubmatch(codes, -1) {
+		if !slices.Contains(buyer.Codes(), row[1]) {
+			t.Errorf("there is no code %s", row[1])
+		}
+	}
+	for _, name := range payingAdapters {
+		wantNamed(t, page, doc, name)
+		module, err := caddy.GetModule("l402.wallets." + name)
+		if err != nil || module.ID.Name() != name {
+			t.Errorf("there is no adapter %s: %v", name, err)
+		}
+	}
 }

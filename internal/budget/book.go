@@ -15,11 +15,14 @@ import (
 const (
 	// bookVersion is the format's.
 	bookVersion = 1
-	// fineFor is how long payments are listed one by one. Later those of one host within a part
-	// of an hour are summed up under the time of the last of them, which keeps them counted for
+	// fineFor is how long payments are listed one by one. Later those of one host within a time
+	// are summed up under the time of the last of them, which keeps them counted for
 	// longer rather than shorter.
 	fineFor = 2 * time.Hour
 	coarse  = 15 * time.Minute
+	// After oldAfter the parts are longer.
+	oldAfter = 48 * time.Hour
+	coarser  = 6 * time.Hour
 )
 
 // Book is an account of spending. It is not safe for concurrent use.
@@ -75,7 +78,7 @@ const maxEntry = lnwire.MilliSatoshi(1 << 62)
 
 // Marshal writes the Book as JSON.
 func (b *Book) Marshal() ([]byte, error) {
-	return json.MarshalIndent(written{Version: bookVersion, Entries: append([]entry{}, b.entries...)}, "", "\t")
+	return json.Marshal(written{Version: bookVersion, Entries: append([]entry{}, b.entries...)})
 }
 
 // Spending is a payment that is about to be made.
@@ -163,6 +166,18 @@ func (b *Book) Left(rules []Rule, network wallets.Network, host string, now time
 	return all
 }
 
+// Hosts lists whom was paid on a network, in alphabetical order.
+func (b *Book) Hosts(network wallets.Network) []string {
+	var hosts []string
+	for _, e := range b.entries {
+		if e.Network == network {
+			hosts = append(hosts, e.Host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
 // matches tells whether an entry counts against a rule for a payment. Entries that seem to come from
 // the future count: the clock may have been set back.
 func (e *entry) matches(rule Rule, network wallets.Network, host string, now time.Time) bool {
@@ -209,6 +224,7 @@ func (b *Book) prune(now time.Time) {
 	type slot struct {
 		network wallets.Network
 		host    string
+		part    time.Duration
 		at      int64
 	}
 	sums := map[slot]int{}
@@ -222,7 +238,11 @@ func (b *Book) prune(now time.Time) {
 			kept = append(kept, e)
 			continue
 		}
-		key := slot{e.Network, e.Host, e.Time.Unix() / int64(coarse/time.Second)}
+		part := coarse
+		if age >= oldAfter {
+			part = coarser
+		}
+		key := slot{e.Network, e.Host, part, e.Time.Unix() / int64(part/time.Second)}
 		at, known := sums[key]
 		if !known {
 			sums[key] = len(kept)

@@ -220,7 +220,7 @@ func TestSumsNeverForgetEarly(t *testing.T) {
 	if refused == 0 || len(all) < 1000 {
 		t.Errorf("%d refused, %d paid: the test shows nothing", refused, len(all))
 	}
-	if len(b.entries) > 31*24*4+200 {
+	if len(b.entries) > 48*4+31*4+200 {
 		t.Errorf("%d entries are kept", len(b.entries))
 	}
 }

@@ -137,10 +137,16 @@ type document struct {
 	Netrc          string     `json:"netrc,omitempty"`
 }
 
+// JSON is the problem as application/problem+json, for answers that Write does not make.
+func (p *Problem) JSON() []byte { return jsonBody(p) }
+
+// RetrySeconds is RetryAfter in whole seconds, rounded up: zero would invite to come again at once.
+func (p *Problem) RetrySeconds() int64 { return int64((p.RetryAfter + time.Second - 1) / time.Second) }
+
 func jsonBody(p *Problem) []byte {
 	doc := document{
 		Type: cmp.Or(p.Type, "about:blank"), Title: p.Title, Status: p.Status, Detail: p.Detail, Code: p.Code, Cure: p.Cure, Netrc: p.Netrc,
-		RetryAfter: int64((p.RetryAfter + time.Second - 1) / time.Second),
+		RetryAfter: p.RetrySeconds(),
 	}
 	if o := p.Offer; o != nil {
 		doc.Service, doc.Tier, doc.PriceMsat = o.Service, &o.Tier, uint64(o.Price)
