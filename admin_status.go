@@ -61,13 +61,16 @@ func (a *App) adminStatus(r *http.Request) (any, error) {
 	}
 	slices.SortFunc(status.Wallets, func(x, y walletFacts) int { return strings.Compare(x.Name, y.Name) })
 	a.mu.Lock()
-	for _, o := range a.offers {
-		status.Offers = append(status.Offers, offerFacts{
-			Service: o.Service, Tier: o.Tier, Capabilities: o.Capabilities, PriceMsat: uint64(o.Price), Price: o.price(),
-			Wallet: o.Wallet, Terms: o.bought(), Scope: o.Scope,
-		})
-		if o.Tariff != "" {
-			status.Offers[len(status.Offers)-1].PriceMsat = 0
+	for _, place := range a.offers {
+		for _, o := range append([]terms{place.terms}, place.more...) {
+			facts := offerFacts{
+				Service: o.Service, Tier: o.Tier, Capabilities: o.Capabilities, PriceMsat: uint64(o.Price), Price: o.price(),
+				Wallet: o.Wallet, Terms: o.bought(), Scope: o.Scope,
+			}
+			if o.Tariff != "" {
+				facts.PriceMsat = 0
+			}
+			status.Offers = append(status.Offers, facts)
 		}
 	}
 	a.mu.Unlock()

@@ -257,10 +257,10 @@ func (a *App) limiter(service string) (*limit.Limiter, error) {
 }
 
 // sells takes the terms of a handler in, or refuses them where they contradict another's.
-func (a *App) sells(t terms) error {
+func (a *App) sells(t terms, more []terms) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.offers.add(t, fmt.Sprintf("handler %d of the configuration", len(a.offers)+1))
+	return a.offers.add(t, more, fmt.Sprintf("handler %d of the configuration", len(a.offers)+1))
 }
 
 // Start attaches the wallets to this configuration, which connects them, and makes sure that

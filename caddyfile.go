@@ -102,12 +102,15 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 	if err := filled.checkWords(); err != nil {
 		return h.WrapErr(err)
 	}
+	if err := filled.readOffers(); err != nil {
+		return h.WrapErr(err)
+	}
 	known, _ := h.State[offersKey].(*offers)
 	if known == nil {
 		known = new(offers)
 		h.State[offersKey] = known
 	}
-	return known.add(filled.terms(), place)
+	return known.add(filled.terms(), filled.offerTerms(), place)
 }
 
 // UnmarshalCaddyfile reads
@@ -117,11 +120,18 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //		per                  <size> <number> <unit>
 //		min                  <number> <unit>
 //		max                  <number> <unit>
+//		offer                <name> <number> <unit> {
+//			tier  <n>
+//			uses  <n>
+//			bytes <size>
+//			valid <duration>
+//		}
+//		tier                 <n> <number> <unit> { ... }
 //		wallet               <name>
 //		service              <name> [<tier>]
 //		capabilities         <name...>
 //		valid                <duration>
-//		uses                 <n>
+//		uses                 <n> [for <number> <unit>]
 //		bytes                <size>
 //		charge               success|always
 //		scope                host|path|any
@@ -157,8 +167,8 @@ func checkOffer(h httpcaddyfile.Helper, handler *Handler, place string) error {
 //	}
 //
 // The line `exempt` can be repeated: a request that matches any of them is free. It replaces the
-// default, which is `exempt path /.well-known/*`. The lines `example` and `price` can be repeated,
-// too: of the prices the first that matches counts.
+// default, which is `exempt path /.well-known/*`. The lines `example`, `price`, `offer`, `tier`
+// and `uses … for …` can be repeated, too: of the prices the first that matches counts.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	args := d.RemainingArgs()
@@ -177,7 +187,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if !ok {
 			return d.Errf("unknown option %q of l402", option)
 		}
-		if seen[option] && option != "exempt" && option != "example" && option != "price" {
+		if seen[option] && option != "exempt" && option != "example" && !repeatable[option] {
 			return d.Errf("option %q of l402 is given twice", option)
 		}
 		seen[option] = true
@@ -191,10 +201,15 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// repeatable are the lines that add to a list; a second number of uses is refused by parseUses.
+var repeatable = map[string]bool{"price": true, "offer": true, "tier": true, "uses": true}
+
 // options are the lines of the directive's block.
 var options = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"price":                (*Handler).parsePriceRow,
 	"per":                  (*Handler).parsePer,
+	"offer":                (*Handler).parseOffer,
+	"tier":                 (*Handler).parseTierOffer,
 	"min":                  func(h *Handler, d *caddyfile.Dispenser) error { return parseBound(d, &h.Min) },
 	"max":                  func(h *Handler, d *caddyfile.Dispenser) error { return parseBound(d, &h.Max) },
 	"wallet":               func(h *Handler, d *caddyfile.Dispenser) error { return word(d, &h.Wallet) },
@@ -292,19 +307,6 @@ func (h *Handler) parseLimit(d *caddyfile.Dispenser) error {
 		return d.Errf("limit window %q: use a duration of at least 1s, such as 1m", args[1])
 	}
 	h.Limit = &Limit{Events: events, Window: caddy.Duration(window)}
-	return nil
-}
-
-func (h *Handler) parseUses(d *caddyfile.Dispenser) error {
-	var text string
-	if err := word(d, &text); err != nil {
-		return err
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n < 1 {
-		return d.Errf("uses %q: use a number greater than zero", text)
-	}
-	h.Uses = n
 	return nil
 }
 

@@ -171,7 +171,7 @@ func (h *Handler) hand(ctx context.Context, s *cashSale) error {
 	s.line = l402.FormatAuthorization(macaroon, s.preimage)
 	if book := h.app.books.Ledger(); book != nil {
 		h.app.record(book, ledger.Settlement{
-			PaymentHash: s.hash, Time: s.at, Service: h.Service, Tier: h.Tier,
+			PaymentHash: s.hash, Time: s.at, Service: h.Service, Tier: s.deal.tier,
 			AmountMsat: h.till.worth(s.receipt.Amount), Wallet: "cashu", Scheme: "Cashu", TokenID: tokenID, Tenant: s.deal.tenant,
 		})
 	}

@@ -44,6 +44,7 @@ type saleNote struct {
 	Bytes   uint64        `json:"b,omitempty"`
 	Valid   time.Duration `json:"v"`
 	Size    uint64        `json:"s,omitempty"`
+	Tier    uint8         `json:"t,omitempty"`
 }
 
 // product names what a token of this sale opens. The same ecash never opens two.
@@ -57,7 +58,7 @@ func (s *cashSale) product() string {
 }
 
 func (s *cashSale) note() (string, error) {
-	b, err := json.Marshal(saleNote{s.product(), uint64(s.deal.price), s.deal.uses, s.deal.bytes, s.deal.valid, s.deal.size})
+	b, err := json.Marshal(saleNote{s.product(), uint64(s.deal.price), s.deal.uses, s.deal.bytes, s.deal.valid, s.deal.size, s.deal.tier})
 	return string(b), err
 }
 
@@ -67,7 +68,7 @@ func (s *cashSale) recall(text string) error {
 	if json.Unmarshal([]byte(text), &n) != nil || n.Product != s.product() {
 		return errElsewhere
 	}
-	s.deal.quote = quote{price: lnwire.MilliSatoshi(n.Price), uses: n.Uses, bytes: n.Bytes, valid: n.Valid, size: n.Size}
+	s.deal.quote = quote{price: lnwire.MilliSatoshi(n.Price), uses: n.Uses, bytes: n.Bytes, valid: n.Valid, size: n.Size, tier: max(n.Tier, s.handler.Tier)}
 	return nil
 }
 

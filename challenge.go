@@ -70,7 +70,7 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroo
 	h.askForEcash(w, r, to.price)
 	token := encodeToken(macaroon)
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
-		Service: h.Service, Tier: h.Tier,
+		Service: h.Service, Tier: to.tier, Offers: h.alternatives(r),
 		Price:          inv.Amount,
 		Fiat:           to.fiat(),
 		About:          h.about(to),
@@ -151,6 +151,8 @@ func (h *Handler) noDeal(err error) *paywall.Problem {
 		return rateUnknown(h.app.exchange.market.RetryAfter())
 	case errors.Is(err, errPriceUnknown):
 		return priceUnknown()
+	case errors.Is(err, errOfferUnknown):
+		return offerUnknown(h.offerNames())
 	case errors.Is(err, errNothingThere):
 		return nothingThere()
 	case errors.Is(err, errNoLength):
@@ -203,10 +205,11 @@ func (h *Handler) mint(r *http.Request, bound l402.Terms, inv *wallets.Invoice, 
 
 // sold is what a token says that is sold now.
 func (h *Handler) sold(bound l402.Terms, to deal) l402.Terms {
-	bound.Service, bound.Tier, bound.Capabilities = h.Service, h.Tier, h.Capabilities
+	bound.Service, bound.Tier, bound.Capabilities = h.Service, to.tier, h.Capabilities
+	bound.LowerTiers = to.tier - h.Tier
 	bound.ValidUntil, bound.Request = time.Now().Add(to.valid), to.binding
 	bound.Uses, bound.Bytes = to.uses, to.bytes
-	if h.tariff != nil || h.source != nil {
+	if h.tariff != nil || h.source != nil || len(h.choices) > 0 {
 		bound.Price = to.price // nothing else tells it later, when the request is another one
 	}
 	bound.RequestSize = to.size

@@ -149,7 +149,7 @@ func backTo(r *http.Request) string {
 	if mark := markOf(r); mark != "" {
 		query = strings.TrimSuffix(strings.TrimSuffix(query, mark), "&")
 	}
-	if query != "" {
+	if query = withoutOffer(query); query != "" {
 		back += "?" + query
 	}
 	return back
@@ -344,7 +344,11 @@ func (h *Handler) servePaid(w http.ResponseWriter, r *http.Request, c *checkout)
 	}
 	life := time.Duration(h.Valid)
 	if c.grant.ValidUntil > 0 {
-		life = min(life, time.Until(time.Unix(c.grant.ValidUntil, 0)))
+		until := time.Until(time.Unix(c.grant.ValidUntil, 0))
+		if len(h.choices) > 0 {
+			life = until // an offer may last longer than what is sold without a word
+		}
+		life = min(life, until)
 	}
 	token := c.token
 	if token == "" {

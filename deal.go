@@ -48,6 +48,7 @@ type quote struct {
 	bytes uint64 // zero: no limit
 	valid time.Duration
 	size  uint64 // bytes that the price is for; zero where it is for no size
+	tier  uint8
 }
 
 // dealOf finds what a request is about, from memory alone: paid requests ask for it too.
@@ -84,14 +85,20 @@ func (h *Handler) quote(r *http.Request, next caddyhttp.Handler, to *deal) error
 		}
 		price = to.price
 	}
-	to.quote = quote{price: price, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid), size: to.size}
-	return nil
+	size := to.size
+	to.quote = h.baseQuote()
+	to.price, to.size = price, size
+	chosen, err := h.choose(r)
+	if chosen != nil {
+		to.quote = chosen.quote
+	}
+	return err
 }
 
 // requote gives a deal the terms of a token that was sold before, whatever is asked for today.
 func (h *Handler) requote(to *deal, g *l402.Grant, inv *wallets.Invoice) {
 	to.floats = nil // what the price was in a currency is not known any more
-	to.quote = quote{price: inv.Amount, uses: g.Uses, bytes: g.Bytes, valid: time.Duration(h.Valid)}
+	to.quote = quote{price: inv.Amount, uses: g.Uses, bytes: g.Bytes, valid: time.Duration(h.Valid), tier: h.Tier}
 	if g.SoldUntil > 0 {
 		// The two moments were read one after the other, so a second may lie between them.
 		if sold := time.Unix(g.SoldUntil, 0).Sub(g.TokenID.MintedAt()); (sold - to.valid).Abs() > time.Second {

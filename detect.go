@@ -48,6 +48,10 @@ func (h *Handler) detect(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		if invoice == nil {
 			return h.challenge(w, r, next, to, l402.ErrPreimageMissing)
 		}
+		if other, err := h.another(r, g, invoice.Amount); err != nil || other {
+			// The client has seen what it would pay, and asks for something else.
+			return h.challenge(w, r, next, to, l402.ErrNoCredential)
+		}
 		h.requote(&to, g, invoice)
 		if to.cashier.Blind() {
 			// Nobody can say whether it was paid, but the preimage.

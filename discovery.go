@@ -135,6 +135,13 @@ func (h *Handler) listing(at place) discovery.Route {
 			route.Fiat = h.tariff.rows[0].fiat.String()
 		}
 	}
+	for i := range h.choices {
+		if c := &h.choices[i]; i > 0 {
+			bought := route.Terms
+			bought.Text, bought.ValidSeconds, bought.Uses, bought.Bytes = h.boughtAs(c), int64(c.valid/time.Second), c.uses, c.bytes
+			route.Offers = append(route.Offers, discovery.Offer{Name: c.name, Tier: c.tier, PriceMsat: uint64(c.price), Terms: bought})
+		}
+	}
 	if !h.Limit.Off {
 		route.Limit = rateOf(h.Limit.Events, time.Duration(h.Limit.Window))
 	}

@@ -63,6 +63,11 @@ type Handler struct {
 	// The greatest price of a request. A request that names more is refused. Default: none.
 	Max string `json:"max,omitempty"`
 
+	// What else the route sells: bundles, longer times and higher tiers. A client asks for one with
+	// the header X-L402-Offer or, where it has no headers, with l402_offer in the query. Default:
+	// nothing.
+	Offers []Offer `json:"offers,omitempty"`
+
 	// The name of the wallet that is paid, as declared in the l402 app. With a placeholder,
 	// such as {http.vars.tenant}, each request names its own; tokens are then bound to it, and
 	// a request that names none is answered 503. Default: the app's default wallet.
@@ -187,6 +192,7 @@ type Handler struct {
 	price    lnwire.MilliSatoshi // zero where it depends on the request
 	tariff   *tariff             // nil where it does not
 	source   priceSource         // nil where memory tells the price
+	choices  []choice            // the base first; nil where there are no offers
 	forms    l402.Form
 	gate     gate
 	exempt   caddyhttp.MatcherSets

@@ -28,6 +28,7 @@ const (
 	codePriceUnknown    = "price_unknown"
 	codePriceRefused    = "price_refused"
 	codeNothing         = "nothing_to_sell"
+	codeOfferUnknown    = "offer_unknown"
 	codeNoLength        = "length_required"
 )
 
@@ -153,6 +154,14 @@ func rateUnknown(wait time.Duration) *paywall.Problem {
 		Status: http.StatusServiceUnavailable, Title: "Price Unknown", Code: codeRateUnknown,
 		Detail: "The exchange rate for the price of this request is not known at the moment.",
 		Cure:   cureLater + " A request with a valid token passes at any time.", RetryAfter: wait,
+	}
+}
+
+// offerUnknown is the 400 for a request that asks for an offer that there is not.
+func offerUnknown(names string) *paywall.Problem {
+	return &paywall.Problem{
+		Status: http.StatusBadRequest, Title: "Bad Request", Code: codeOfferUnknown,
+		Detail: "The request asks for an offer that there is not.", Cure: "Ask for one of: " + names + ".",
 	}
 }
 

@@ -46,7 +46,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 
 	h.setDefaults()
-	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords, h.checkSize, h.checkDiscovery} {
+	for _, step := range []func() error{h.checkPrice, h.checkTimes, h.checkWords, h.readOffers, h.checkSize, h.checkDiscovery} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		RequireHost: h.Scope != scopeAny, RequirePath: h.Scope == scopePath,
 		SkipUnknown: h.UnknownCaveats == "skip", SizedRequest: h.PerSize != nil,
 	}}
-	return h.app.sells(h.terms())
+	return h.app.sells(h.terms(), h.offerTerms())
 }
 
 func (h *Handler) setDefaults() {
@@ -211,6 +211,10 @@ func (h *Handler) checkSize() error {
 	to := deal{payee: payee{binding: bindingOf("", "")}}
 	to.quote = quote{
 		price: pricing.MaxAmount, uses: h.Uses, bytes: h.Bytes, valid: time.Duration(h.Valid), size: pricing.AnySize,
+		tier: h.Tier,
+	}
+	for i := range h.choices {
+		to.tier = max(to.tier, h.choices[i].tier)
 	}
 	longest := h.sold(l402.Terms{Host: strings.Repeat("x", maxBound)}, to)
 	if _, err := l402.Mint(new(l402.MasterKey), l402.Identifier{}, longest.Caveats()); err != nil {

@@ -30,7 +30,7 @@ var sales = func() *lru.Cache[lntypes.Hash, ledger.Settlement] {
 // payment before any credential comes. Only its being paid is written down.
 func (h *Handler) offered(inv *wallets.Invoice, id l402.TokenID, to deal, scheme string) {
 	sales.Add(inv.PaymentHash, ledger.Settlement{
-		PaymentHash: inv.PaymentHash, Service: h.Service, Tier: h.Tier, AmountMsat: uint64(inv.Amount),
+		PaymentHash: inv.PaymentHash, Service: h.Service, Tier: to.tier, AmountMsat: uint64(inv.Amount),
 		Wallet: h.Wallet, Scheme: scheme, TokenID: id, Tenant: to.tenant,
 	})
 }

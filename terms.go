@@ -24,13 +24,15 @@ type terms struct {
 	Scope        string
 	Uses         uint64
 	Bytes        uint64
+	// Below is how many lower tiers a token opens too.
+	Below uint8
 	// Tariff says how the price depends on the request; it is empty where it does not.
 	Tariff string
 }
 
 // opens tells whether a token sold on these terms opens what is sold on the others.
 func (t terms) opens(other terms) bool {
-	if t.Service != other.Service || t.Tier != other.Tier {
+	if t.Service != other.Service || other.Tier > t.Tier || t.Tier-other.Tier > t.Below {
 		return false
 	}
 	if len(t.Capabilities) == 0 {
@@ -64,22 +66,50 @@ func (t terms) undercuts(other terms) bool {
 // offerAt is terms with the place where they are offered.
 type offerAt struct {
 	terms
+	more  []terms // what else is sold there
 	place string
+}
+
+// clash gives what of two places a token would open that it was not sold for.
+func (o *offerAt) clash(other *offerAt) (terms, terms, bool) {
+	if o.Tier == other.Tier && o.sameDeal(other.terms) && fmt.Sprint(o.more) == fmt.Sprint(other.more) {
+		return terms{}, terms{}, false
+	}
+	if sold := o.undercutting(other); sold != nil {
+		return *sold, other.terms, true
+	}
+	if sold := other.undercutting(o); sold != nil {
+		return o.terms, *sold, true
+	}
+	return terms{}, terms{}, false
+}
+
+// undercutting finds what is sold here and opens the other place without being sold there on the
+// same terms.
+func (o *offerAt) undercutting(other *offerAt) *terms {
+	for _, sold := range append([]terms{o.terms}, o.more...) {
+		there := slices.ContainsFunc(other.more, func(t terms) bool { return t.sameDeal(sold) && t.opens(other.terms) })
+		if !there && sold.undercuts(other.terms) {
+			return &sold
+		}
+	}
+	return nil
 }
 
 // offers are all terms of a configuration.
 type offers []offerAt
 
 // add takes an offer in, or refuses it when a token would open what it was not sold for.
-func (o *offers) add(t terms, place string) error {
+func (o *offers) add(t terms, more []terms, place string) error {
+	added := offerAt{t, more, place}
 	for _, known := range *o {
-		if t.undercuts(known.terms) || known.undercuts(t) {
+		if theirs, ours, clash := known.clash(&added); clash {
 			return fmt.Errorf("two l402 handlers share the service %q on different terms, so that a token "+
 				"bought at one would open the other: %s sells %v, and %s sells %v; give one of them another "+
-				"`service` name or tier", t.Service, known.place, known.terms, place, t)
+				"`service` name or tier", t.Service, known.place, theirs, place, ours)
 		}
 	}
-	*o = append(*o, offerAt{t, place})
+	*o = append(*o, added)
 	return nil
 }
 

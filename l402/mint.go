@@ -19,6 +19,8 @@ type Terms struct {
 	Service string
 	// Tier is the tier of the service.
 	Tier uint8
+	// LowerTiers is how many of the tiers below Tier the token opens too; at most Tier.
+	LowerTiers uint8
 	// Capabilities are the capabilities of the service that the token opens; none means all.
 	Capabilities []string
 	// ValidUntil is when the token ends, cut to whole seconds.
@@ -39,7 +41,11 @@ type Terms struct {
 // Caveats returns the caveats of the terms in the order that Verify counts on: services, then what
 // binds the token, then what limits it.
 func (t Terms) Caveats() []Caveat {
-	cs := []Caveat{{ConditionServices, t.Service + ":" + strconv.Itoa(int(t.Tier))}}
+	services := t.Service + ":" + strconv.Itoa(int(t.Tier))
+	for i := range int(min(t.LowerTiers, t.Tier)) {
+		services += "," + t.Service + ":" + strconv.Itoa(int(t.Tier)-1-i)
+	}
+	cs := []Caveat{{ConditionServices, services}}
 	add := func(suffix, value string) {
 		cs = append(cs, Caveat{t.Service + suffix, value})
 	}

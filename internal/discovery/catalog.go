@@ -67,6 +67,8 @@ type Route struct {
 	Fiat string
 	// Terms are what a payment buys.
 	Terms Terms
+	// Offers are what else can be had, for clients that ask by name.
+	Offers []Offer
 	// InputSchema is the JSON Schema of a request's body, or of its query where it has none.
 	InputSchema json.RawMessage
 	Examples    []Example
@@ -84,6 +86,18 @@ type Terms struct {
 	Uses, Bytes uint64
 	// Host, Path and Request tell what a token is bound to besides its service.
 	Host, Path, Request bool
+}
+
+// Offer is something else that a route sells.
+type Offer struct {
+	// Name is what a client asks with, in the header X-L402-Offer.
+	Name string
+	// Tier is what its token opens at most.
+	Tier uint8
+	// PriceMsat is the price in millisatoshi.
+	PriceMsat uint64
+	// Terms are what it buys.
+	Terms Terms
 }
 
 // Rate is a number of events in a window.

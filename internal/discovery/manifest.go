@@ -56,9 +56,28 @@ type resourceJSON struct {
 	Title        string          `json:"title,omitempty"`
 	Description  string          `json:"description,omitempty"`
 	Terms        terms           `json:"terms"`
+	Offers       []offerJSON     `json:"offers,omitempty"`
 	Free         *rate           `json:"free,omitempty"`
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
 	Examples     []exampleJSON   `json:"examples,omitempty"`
+}
+
+// offerJSON is an offer beside the base.
+type offerJSON struct {
+	Name    string  `json:"name"`
+	Header  string  `json:"header"`
+	Tier    uint8   `json:"tier"`
+	Pricing pricing `json:"pricing"`
+	Terms   terms   `json:"terms"`
+}
+
+func (r *Route) offers() (list []offerJSON) {
+	for _, o := range r.Offers {
+		list = append(list, offerJSON{
+			o.Name, "X-L402-Offer: " + o.Name, o.Tier, pricing{Model: "fixed", PriceMsat: o.PriceMsat}, o.Terms.json(),
+		})
+	}
+	return list
 }
 
 type pricing struct {
@@ -162,7 +181,7 @@ func (r resource) json() resourceJSON {
 	out := resourceJSON{
 		Path: r.path, Method: r.method, Capability: r.capability(), Pricing: r.pricing(),
 		Tier: r.Tier, Title: r.Title, Description: r.Description,
-		Terms: r.Terms.json(), Free: r.Free.json(), InputSchema: r.InputSchema, Examples: r.examplesJSON(),
+		Terms: r.Terms.json(), Offers: r.offers(), Free: r.Free.json(), InputSchema: r.InputSchema, Examples: r.examplesJSON(),
 	}
 	if len(r.Capabilities) > 1 {
 		out.Capabilities = r.Capabilities

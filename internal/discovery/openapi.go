@@ -117,6 +117,9 @@ func (r *Route) mark(operation object) {
 	operation["x-l402-tiers"] = []tier{name}
 	operation["x-l402-pricing"] = r.pricing()
 	operation["x-l402-terms"] = r.Terms.json()
+	if offers := r.offers(); len(offers) > 0 {
+		operation["x-l402-offers"] = offers
+	}
 	if capability := r.capability(); capability != "" {
 		operation["x-l402-capability"] = capability
 	}

@@ -82,6 +82,9 @@ func (r resource) words(amount func(uint64) string) []string {
 		text += ", " + r.Terms.Text
 	}
 	list = append(list, text+".")
+	for _, o := range r.Offers {
+		list = append(list, fmt.Sprintf("With the header `X-L402-Offer: %s`: %s, %s.", o.Name, amount(o.PriceMsat), o.Terms.Text))
+	}
 	if r.Free != nil {
 		list = append(list, fmt.Sprintf("Free: %d requests in %d seconds for each client.", r.Free.Events, r.Free.WindowSeconds))
 	}

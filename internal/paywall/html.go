@@ -106,6 +106,11 @@ func view(p *Problem, look *Look, nonce string) *View {
 		Seconds:  max(0, int64(time.Until(o.InvoiceExpires)/time.Second)),
 		NotMoney: o.NotMoney, Checkout: o.Checkout,
 	}
+	for _, a := range o.Offers {
+		if a.Link != "" {
+			v.Offer.Offers = append(v.Offer.Offers, ChoiceView{pricing.Format(a.Price), a.Terms, a.Link})
+		}
+	}
 	if o.Checkout != nil {
 		v.Script, v.Back = script, o.Checkout.Back
 		// A page that asks for a preimage must not go away while it is typed.

@@ -47,6 +47,8 @@ type Offer struct {
 	Fiat string
 	// About is what the price is about worth in a currency; empty where that is not known.
 	About string
+	// Offers are all that the route sells, this one too; empty where it sells nothing else.
+	Offers []Alternative
 	// Invoice is the payment request, BOLT 11 as a rule.
 	Invoice string
 	// PaymentHash is the invoice's, in hex.
@@ -69,6 +71,36 @@ type Offer struct {
 	Address string
 	// Checkout is set for a browser that can go on by itself after the payment.
 	Checkout *Checkout
+}
+
+// Alternative is something that can be had instead.
+type Alternative struct {
+	// Name is how a client asks for it.
+	Name string
+	// Price is in millisatoshi.
+	Price lnwire.MilliSatoshi
+	Tier  uint8
+	// Uses and Bytes are what the payment buys of each; zero where it is not limited. Valid is how
+	// long.
+	Uses, Bytes uint64
+	Valid       time.Duration
+	// Terms says it in words.
+	Terms string
+	// Link is the same page with this offer, relative to the page; empty where the page answers a
+	// form.
+	Link string
+}
+
+// offerDocument is an alternative in the problem's body.
+type offerDocument struct {
+	Name         string `json:"name"`
+	PriceMsat    uint64 `json:"price_msat"`
+	Tier         uint8  `json:"tier"`
+	Uses         uint64 `json:"uses,omitempty"`
+	Bytes        uint64 `json:"bytes,omitempty"`
+	ValidSeconds int64  `json:"valid_seconds"`
+	Terms        string `json:"terms"`
+	Header       string `json:"header"`
 }
 
 // Write answers a request: headers that are common to all answers, then the body in the form
@@ -135,6 +167,8 @@ type document struct {
 	RetryAfter     int64      `json:"retry_after,omitempty"`
 	NotMoney       bool       `json:"not_money,omitempty"`
 	Netrc          string     `json:"netrc,omitempty"`
+
+	Offers []offerDocument `json:"offers,omitempty"`
 }
 
 // JSON is the problem as application/problem+json, for answers that Write does not make.
@@ -155,6 +189,11 @@ func jsonBody(p *Problem) []byte {
 		expires := o.InvoiceExpires.UTC()
 		doc.InvoiceExpires, doc.Terms, doc.NotMoney = &expires, o.Terms, o.NotMoney
 		doc.Uses, doc.Bytes, doc.PriceFiat = o.Uses, o.Bytes, o.Fiat
+		for _, a := range o.Offers {
+			doc.Offers = append(doc.Offers, offerDocument{
+				a.Name, uint64(a.Price), a.Tier, a.Uses, a.Bytes, int64(a.Valid / time.Second), a.Terms, "X-L402-Offer: " + a.Name,
+			})
+		}
 	}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

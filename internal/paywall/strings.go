@@ -27,6 +27,8 @@ type Strings struct {
 	Preimage, PreimageHint, PreimageButton string
 	// Netrc asks for the line for a netrc, and NetrcHint says what it is for.
 	Netrc, NetrcHint string
+	// Offers names the list of what else can be had.
+	Offers string
 	// NotMoney warns of the sandbox, and SandboxPay pays there.
 	NotMoney, SandboxPay string
 	// Notices are said above an offer, by the code of the refusal.
@@ -55,6 +57,7 @@ var English = Strings{
 	Netrc:          "Get the line for a netrc", NetrcHint: "After the payment, for curl, git, nix, pip, apt:",
 	NotMoney:   "This is the sandbox: its invoices are not money. Do not pay them from a real wallet.",
 	SandboxPay: "Pay in the sandbox",
+	Offers:     "All offers",
 	Notices: map[string]string{
 		"payment_pending":   "The payment has not arrived yet.",
 		"invoice_expired":   "The last invoice expired unpaid. Here is a new one.",

@@ -83,6 +83,14 @@ type OfferView struct {
 	NotMoney bool
 	// Checkout is how the page goes on after the payment, or nil where the client has to do that.
 	Checkout *Checkout
+	// Offers are all that can be had here; empty where there is but one.
+	Offers []ChoiceView
+}
+
+// ChoiceView is an offer on the page.
+type ChoiceView struct {
+	// Price and Terms are in words; Link leads to the same page with this offer.
+	Price, Terms, Link string
 }
 
 // parseTemplate reads an operator's template and tries it out.

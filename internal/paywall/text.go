@@ -28,6 +28,12 @@ func textBody(p *Problem) []byte {
 		}
 		fmt.Fprintf(&b, "\nInvoice: %s\nToken:   %s\nExpires: %s\n", o.Invoice, o.Macaroon,
 			o.InvoiceExpires.UTC().Format(time.RFC3339))
+		for i, a := range o.Offers {
+			if i == 0 {
+				b.WriteString("\nOffers, by the header X-L402-Offer:\n")
+			}
+			fmt.Fprintf(&b, "  %s: %s, %s\n", a.Name, pricing.Format(a.Price), a.Terms)
+		}
 		if o.NotMoney {
 			b.WriteString("\nThis is the sandbox wallet: its invoices are not money.\n")
 		}
