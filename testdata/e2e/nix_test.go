@@ -112,6 +112,37 @@ func TestNixCache(t *testing.T) {
 	fallsThrough(t, c, user, given, "preimage_mismatch")
 }
 
+// TestNixPaysBySize: the price is that of the package, and so is the token.
+func TestNixPaysBySize(t *testing.T) {
+	t.Parallel()
+	c := buildCache(t)
+	other := "/nar/other.nar.xz"
+	if err := os.WriteFile(c.dir+other, make([]byte, 3<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	gw := c.sold(t, sandboxOptions, "per MiB 2 sat")
+	user := c.user(t, gw.Base)
+	if shown, err := user.fetch(c.path); err == nil || !strings.Contains(shown, "Price:   102 sat,") {
+		t.Errorf("a small package: %v\n%s", err, shown)
+	}
+	if got := gw.Want(t, http.StatusPaymentRequired, other, client.With("Accept", "text/plain")).Text; !strings.Contains(got, "Price:   106 sat,") {
+		t.Errorf("one of 3 MiB:\n%s", got)
+	}
+	if out, errs, err := runCaddy(t, t.TempDir(), "l402", "get", "--max", "102", "--admin", gw.AdminURL(), "--netrc="+user.netrc(), gw.Base+c.nar); err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	if out, err := user.fetch(c.path); err != nil {
+		t.Fatalf("after the payment: %v\n%s", err, out)
+	}
+	c.has(t)
+	line, err := os.ReadFile(user.netrc())
+	if err != nil || len(strings.Fields(string(line))) != 6 {
+		t.Fatal(string(line), err)
+	}
+	mac, preimage, _ := strings.Cut(strings.Fields(string(line))[5], ":")
+	gw.Want(t, http.StatusPaymentRequired, other, client.Auth(client.Token{Macaroon: mac, Preimage: preimage}))
+}
+
 // TestNixDoesNotWait: nix would try again and again where the gate answers 429 or 503. Others get
 // these answers.
 func TestNixDoesNotWait(t *testing.T) {
