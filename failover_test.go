@@ -93,12 +93,15 @@ func TestFailover(t *testing.T) {
 	// The first requests may still get what the node made before anyone knew; the first failure
 	// to make another takes the rest back.
 	recaller := s.app().open["both"].cashier.Wallet().(wallets.Recaller)
-	for range 20 {
+	for tries := 0; ; tries++ {
 		s.want(402, "GET", "/premium/x")
 		if recaller.Recalled(bought[0].hash(t)) {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
+		if tries == 60 {
+			t.Fatal("what the node had made beforehand is not taken back")
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	for range 8 {
 		bought = append(bought, s.buyAt(t, backup, "/premium/x"))
@@ -149,14 +152,14 @@ func (p purchase) hash(t *testing.T) lntypes.Hash {
 }
 
 func TestFailoverFromAHangingWallet(t *testing.T) {
-	s := serve(t, "wallet_timeout 1s\nwallet node fake foh-node\nwallet backup fake foh-backup\n"+
+	s := serve(t, "wallet_timeout 4s\nwallet node fake foh-node\nwallet backup fake foh-backup\n"+
 		"wallet both failover node backup\ndefault_wallet both", gated)
 	fake(t, "foh-node").fail(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	for range 8 {
 		begin := time.Now()
 		s.buyAt(t, fake(t, "foh-backup"), "/premium/x")
-		if took := time.Since(begin); took > 900*time.Millisecond {
-			t.Errorf("it took %s of the one second that there was", took)
+		if took := time.Since(begin); took > 3900*time.Millisecond {
+			t.Errorf("it took %s of the four seconds that there were", took)
 		}
 	}
 }
