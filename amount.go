@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -123,6 +124,12 @@ func (a *amount) fill(r *http.Request) (string, error) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return "", errPriceUnknown
+	}
+	if strings.Contains(a.number, "{http.request.uri.query.") {
+		// Replacers pass over what they cannot read, and an upstream may read it.
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+			return "", fmt.Errorf("%w: the query cannot be read", a.fault())
+		}
 	}
 	// The errors of this may hold what the client sent, which no log wants.
 	number, err := repl.ReplaceOrErr(a.number, true, true)

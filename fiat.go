@@ -47,7 +47,7 @@ func (h *Handler) provisionPrices() error {
 // an upstream may take for another one is refused: the program would price one and the upstream
 // would serve the other.
 func (row *tariffRow) question(r *http.Request, service string) (pricer.Question, error) {
-	if readAgain(r.URL.Path) != r.URL.Path {
+	if readAgain(r.URL.Path) != r.URL.Path || wanders(r.URL.Path) {
 		return pricer.Question{}, errAmbiguous
 	}
 	var headers []string

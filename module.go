@@ -193,6 +193,7 @@ type Handler struct {
 	tariff   *tariff             // nil where it does not
 	source   priceSource         // nil where memory tells the price
 	choices  []choice            // the base first; nil where there are no offers
+	byMethod bool                // the price may depend on the method
 	forms    l402.Form
 	gate     gate
 	exempt   caddyhttp.MatcherSets
@@ -243,6 +244,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if paywall.IsPreflight(r) {
 		return servePreflight(w, r, next)
 	}
+	h.settleMethod(r.Header)
 	if h.free(r) {
 		return h.give(w, r, next)
 	}
@@ -250,7 +252,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.DryRun {
 		return h.rehearse(w, r, next)
 	}
-	h.settleMethod(r.Header)
 	to, err := h.dealOf(r)
 	if err != nil {
 		return h.nobodyToPay(w, r, err)

@@ -136,7 +136,7 @@ func ambiguous() *paywall.Problem {
 	return &paywall.Problem{
 		Status: http.StatusBadRequest, Title: "Bad Request", Code: codeUnsellable,
 		Detail: "The address can be read in two ways that have different prices.",
-		Cure:   "Write the path without %25, backslashes and semicolons.",
+		Cure:   "Write the path without %25, backslashes, semicolons, dot segments and empty ones, and each parameter and header once.",
 	}
 }
 

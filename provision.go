@@ -78,6 +78,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionCashu(); err != nil {
 		return err
 	}
+	h.byMethod = h.dependsOnMethod()
 	h.paid = metrics.paidRequests.WithLabelValues(h.Service)
 	h.gate = gate{keys: h.app.keys, forms: h.forms, want: l402.Want{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,

@@ -3,13 +3,12 @@ package caddyl402
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
 // row finds the first row for a request. It is never a cheaper one than the row of what an
 // upstream may take the request for: letters' case of a method does not matter, HEAD is GET, and
-// a path that could mean another one with another price has none.
+// a request that could mean another one with another price has none.
 func (t *tariff) row(r *http.Request) (*tariffRow, error) {
 	last := &t.rows[len(t.rows)-1]
 	if len(t.rows) == 1 {
@@ -23,18 +22,17 @@ func (t *tariff) row(r *http.Request) (*tariffRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := readAgain(r.URL.Path)
-	if path == r.URL.Path {
-		return row, nil
-	}
-	other := r.WithContext(r.Context())
-	u := *r.URL
-	u.Path, u.RawPath = path, ""
-	other.URL = &u
-	if second, err := t.first(other); err != nil || second != row {
-		return nil, errAmbiguous
+	for _, other := range readings(r) {
+		if second, err := t.first(other); err != nil || second != row && !row.atLeast(second) {
+			return nil, errAmbiguous
+		}
 	}
 	return row, nil
+}
+
+// atLeast tells whether a row is known to cost no less than another one.
+func (row *tariffRow) atLeast(other *tariffRow) bool {
+	return other.fixed > 0 && row.fixed >= other.fixed
 }
 
 func (t *tariff) first(r *http.Request) (*tariffRow, error) {
@@ -61,32 +59,32 @@ func chargedMethod(method string) string {
 	return method
 }
 
-// readAgain is a decoded path as an upstream may read it that decodes once more, takes a backslash
-// for a slash or leaves out what stands behind a semicolon.
-func readAgain(path string) string {
-	if !strings.ContainsAny(path, `%\;`) {
-		return path
-	}
-	if decoded, err := url.PathUnescape(path); err == nil {
-		path = decoded
-	}
-	segments := strings.Split(strings.ReplaceAll(path, `\`, "/"), "/")
-	for i, segment := range segments {
-		segments[i], _, _ = strings.Cut(segment, ";")
-	}
-	return strings.Join(segments, "/")
-}
-
 // methodOverrides are the headers by which clients ask for another method than the request's.
 var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
 // settleMethod takes away what could make another method of the request behind the gate, where
-// prices may depend on the method.
+// whether it is charged, or how much, may depend on the method.
 func (h *Handler) settleMethod(header http.Header) {
-	if h.source == nil && (h.tariff == nil || len(h.tariff.rows) == 1 && h.tariff.rows[0].program == "") {
+	if !h.byMethod || h.DryRun {
 		return
 	}
 	for _, name := range methodOverrides {
 		delete(header, name)
 	}
+}
+
+// dependsOnMethod tells whether what a request costs may depend on its method.
+func (h *Handler) dependsOnMethod() bool {
+	if len(h.Methods) > 0 || h.source != nil || h.tariff != nil && (len(h.tariff.rows) > 1 || h.tariff.rows[0].program != "") {
+		return true
+	}
+	for _, set := range h.ExemptRaw {
+		for name, matcher := range set {
+			// Matchers hold others, and expressions.
+			if strings.Contains(name+string(matcher), "method") {
+				return true
+			}
+		}
+	}
+	return false
 }
