@@ -101,7 +101,7 @@ func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to deal,
 	if refusal == l402.ErrPreimageMissing {
 		// Nobody knows whether the last token was paid. It must not be lost for a fresh one.
 		var grant l402.Grant
-		unproven, _ := h.gate.check(r, to.binding, &grant)
+		unproven, _ := h.check(r, &to, &grant)
 		c.Earlier, c.Blind = encodeToken(unproven), true
 	} else {
 		h.setCookie(w, r, to, token, "", to.valid)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 
 // maxCookie is the longest value of a cookie that browsers keep everywhere, with room for its name.
 const maxCookie = 3900
+
+// maxCookies is how many bytes of tokens a browser has before those that nobody paid for are dropped.
+// Caddy takes 16 KiB of headers by default, so that a browser with more is locked out of the site.
+const maxCookies = 6 << 10
 
 // cookieName is the name of the cookie for what this handler sells. A browser keeps one token of
 // each product: of a service, and where the service has several, of its tier, its capabilities and
@@ -41,14 +46,72 @@ func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, to deal, tok
 	if len(value) > maxCookie || life < time.Second {
 		return
 	}
-	path := "/"
-	if h.Scope == scopePath || h.source != nil {
+	name, path := h.cookieName(to), "/"
+	if h.Scope == scopePath || h.source != nil || to.floats != nil && to.floats.row.program != "" {
 		path = cookiePath(originalRequest(r).URL.EscapedPath())
 	}
+	h.makeRoom(w, r, name, path, len(name)+len(value))
 	http.SetCookie(w, &http.Cookie{
-		Name: h.cookieName(to), Value: value, Path: path, MaxAge: int(life / time.Second),
+		Name: name, Value: value, Path: path, MaxAge: int(life / time.Second),
 		HttpOnly: true, Secure: isHTTPS(r), SameSite: http.SameSiteLaxMode,
 	})
+}
+
+// makeRoom drops the oldest tokens of a service that nobody paid for, where a browser has more of them
+// than fit beside a further one.
+func (h *Handler) makeRoom(w http.ResponseWriter, r *http.Request, name, path string, room int) {
+	cookies := slices.DeleteFunc(cookiesOf(r), func(c *http.Cookie) bool {
+		return c.Name == name || !strings.HasPrefix(c.Name, l402.CookieName)
+	})
+	for _, c := range cookies {
+		room += len(c.Name) + len(c.Value)
+	}
+	for _, c := range cookies {
+		if room <= maxCookies {
+			return
+		}
+		if strings.HasPrefix(c.Name, l402.CookieName+"_"+h.Service+"~") && !h.mayBePaid(c) {
+			http.SetCookie(w, &http.Cookie{Name: c.Name, Path: path, MaxAge: -1})
+			room -= len(c.Name) + len(c.Value)
+		}
+	}
+}
+
+// mayBePaid tells whether a cookie's token is paid as far as memory tells.
+func (h *Handler) mayBePaid(c *http.Cookie) bool {
+	var credential l402.Credential
+	reader := l402.NewReader(http.Header{"Cookie": {c.Name + "=" + c.Value}}, l402.FormCookie)
+	if more, err := reader.Next(&credential); !more || err != nil {
+		return false
+	}
+	id, ok := credential.Identifier()
+	book := h.app.books.Ledger()
+	return ok && (credential.HasPreimage || book == nil || book.Settled(id.PaymentHash))
+}
+
+// check is the gate's check. Where a browser has more tokens than are read of a request, the one for
+// this product is looked for by its name.
+func (h *Handler) check(r *http.Request, to *deal, grant *l402.Grant) (unproven []byte, err error) {
+	unproven, refusal := h.gate.check(r, to.binding, grant)
+	if refusal == nil || refusal == l402.ErrNoCredential || unproven != nil || h.forms&l402.FormCookie == 0 {
+		return unproven, refusal
+	}
+	name := h.cookieName(*to)
+	for _, c := range cookiesOf(r) {
+		if c.Name != name {
+			continue
+		}
+		unproven, err := h.gate.checkIn(r, http.Header{"Cookie": {name + "=" + c.Value}}, to.binding, grant)
+		if err == nil || unproven != nil {
+			return unproven, err
+		}
+	}
+	return nil, refusal
+}
+
+// cookiesOf are the request's cookies in their order, also those that an earlier gate took out.
+func cookiesOf(r *http.Request) []*http.Cookie {
+	return (&http.Request{Header: credentialHeaders(r)}).Cookies()
 }
 
 // cookiePath is the path of a cookie for one page. Where the page's path has letters that a cookie's

@@ -29,7 +29,7 @@ func (h *Handler) verdict(r *http.Request) string {
 		return h.noDeal(err).Code
 	}
 	var grant l402.Grant
-	_, refusal := h.gate.check(r, to.binding, &grant)
+	_, refusal := h.check(r, &to, &grant)
 	if refusal == nil {
 		if h.app.revoked(&grant) {
 			return l402.Code(l402.ErrRevoked)

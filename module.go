@@ -258,7 +258,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 
 	var grant l402.Grant
-	unproven, refusal := h.gate.check(r, to.binding, &grant)
+	unproven, refusal := h.check(r, &to, &grant)
 	if refusal == nil {
 		return h.admit(receiptOf(w, r, &grant), r, next, to, &grant)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/caddy-l402/caddy-l402/l402"
 )
 
 // TestQueriesOfTwoReadings asks in queries and headers that Caddy's matchers and an upstream may read
@@ -128,23 +130,54 @@ func TestMethodOverridesAreNotFree(t *testing.T) {
 	}
 }
 
-// TestManyPricesInOneBrowser looks at more priced pages than a request has room for tokens, and then
-// buys one: the payment must count.
+const askedPrice = "l402 {http.request.uri.query.n} sat {\n\tmin 1 sat\n\tmax 100 sat\n\tlimit off\n}\ntest_upstream"
+
+// TestManyPricesInOneBrowser looks at more priced pages than a request has room for tokens: what was
+// paid must count all the same, and no browser must be locked out by long headers.
 func TestManyPricesInOneBrowser(t *testing.T) {
-	s := serve(t, "wallet play sandbox", "l402 {http.request.header.X-Price} sat {\n\tmin 1 sat\n\tmax 100 sat\n\tlimit off\n}\ntest_upstream")
+	s := serve(t, "wallet play sandbox", askedPrice)
+	b := s.browser()
+	first := pageOf(t, b.wants(402, "/x?n=3"))
+	b.wants(402, "/x?n=4")
+	s.pay(first.invoice)
+	b.wants(200, "/x?n=3")
+	page := &url.URL{Scheme: "http", Host: s.addr, Path: "/x"}
+	for i := range 60 {
+		b.wants(402, fmt.Sprintf("/x?n=%d", i+20))
+		size := 0
+		for _, c := range b.client.Jar.Cookies(page) {
+			size += len(c.Name) + len(c.Value)
+		}
+		if size > maxCookies {
+			t.Fatalf("after %d pages the browser has %d bytes of cookies", i, size)
+		}
+	}
+	last := pageOf(t, b.wants(402, "/x?n=99"))
+	s.pay(last.invoice)
+	b.do("POST", "/x"+last.action, last.form("paid"))
+	b.wants(200, "/x?n=99")
+	b.wants(200, "/x?n=3")
+}
+
+// TestTheRightCookieOfMany brings the token that counts behind more others than are read.
+func TestTheRightCookieOfMany(t *testing.T) {
+	s := serve(t, "wallet play sandbox", askedPrice)
 	var cookies []string
-	look := func(price string) answer {
-		a := s.want(402, "GET", "/x", "X-Price", price, "Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Cookie", strings.Join(cookies, "; "))
+	look := func(price int) answer {
+		a := s.want(402, "GET", fmt.Sprintf("/x?n=%d", price), "Accept", "text/html", "Sec-Fetch-Mode", "navigate")
 		for _, c := range a.Cookies() {
 			cookies = append(cookies, c.Name+"="+c.Value)
 		}
 		return a
 	}
-	for i := range 30 {
-		look(fmt.Sprint(i + 1))
+	for i := range l402.MaxCandidates + 4 {
+		look(i + 1)
 	}
-	s.pay(s.challenge(look("50")).Invoice)
-	if a := s.want(200, "GET", "/x", "X-Price", "50", "Cookie", strings.Join(cookies, "; ")); strings.Contains(a.body, "l402_") {
+	s.pay(s.challenge(look(50)).Invoice)
+	all := strings.Join(cookies, "; ")
+	if a := s.want(200, "GET", "/x?n=50", "Cookie", all); strings.Contains(a.body, "l402_") {
 		t.Errorf("the upstream sees tokens: %s", a.body)
 	}
+	s.wantCode("payment_pending", "/x?n=20", "Cookie", all)
+	s.wantCode("wrong_request", "/x?n=51", "Cookie", all)
 }
