@@ -135,6 +135,13 @@ func (a *App) provisionCashu() (err error) {
 	if err != nil {
 		return err
 	}
+	for name, w := range a.open {
+		// Each counts what it derived from the seed for itself, so that two would make the same
+		// secrets.
+		if m, ok := w.guest.(interface{ HasSeed(words string) bool }); ok && m.HasSeed(seed) {
+			return fmt.Errorf("the seed is that of wallet %q, too: give each its own", name)
+		}
+	}
 	t.house = purses.For(a.ctx.Storage())
 	// A call to the mint, and what is asked after one that failed, fit into the time together.
 	t.lender = &purses.Host{

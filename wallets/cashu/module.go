@@ -2,6 +2,7 @@ package cashu
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -148,6 +149,13 @@ func (m *Mint) PayeeName() string { return m.Identity() }
 
 // Address is the address of the mint in its normal form, once the settings are checked.
 func (m *Mint) Address() string { return m.set.url }
+
+// HasSeed tells whether the wallet was given these words (BIP 39) as its seed. It is false for a wallet
+// whose seed is kept in storage.
+func (m *Mint) HasSeed(words string) bool {
+	words = strings.ToLower(strings.Join(strings.Fields(words), " "))
+	return m.set.seed != "" && subtle.ConstantTimeCompare([]byte(words), []byte(m.set.seed)) == 1
+}
 
 // Network is the chain of the mint's invoices.
 func (m *Mint) Network() wallets.Network { return m.set.network }
