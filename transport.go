@@ -202,7 +202,7 @@ func (t *Transport) rules() ([]budget.Rule, error) {
 // checks are never paid for.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.HTTP.SetScheme(req)
-	if req.Context().Value(caddyhttp.ServerCtxKey) == nil {
+	if !ofClient(req) {
 		return t.HTTP.RoundTrip(req)
 	}
 	resp, err := t.buyer.RoundTrip(req, t.HTTP)
@@ -211,6 +211,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return notBought(req, refusal), nil
 	}
 	return resp, err
+}
+
+// ofClient tells requests of clients from health checks, which have the server in their context, too, but
+// none of the variables that a server makes for each request.
+func ofClient(req *http.Request) bool {
+	_, ok := req.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return ok
 }
 
 // TLSEnabled implements reverseproxy.TLSTransport.

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -193,24 +192,13 @@ func TestTransportBudgetSurvives(t *testing.T) {
 	}
 }
 
-// TestTransportProxiesLikeCaddy shows that other answers, headers and health checks are as with the HTTP
-// transport, and that health checks buy nothing.
+// TestTransportProxiesLikeCaddy shows that other answers and headers are as with the HTTP transport.
 func TestTransportProxiesLikeCaddy(t *testing.T) {
-	var checks atomic.Int64
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/health" {
-			checks.Add(1)
-			w.Header().Set("WWW-Authenticate", `L402 macaroon="AAAA", invoice="lnbc1"`)
-			w.WriteHeader(402)
-			return
-		}
 		w.Header().Set("X-Got", r.Header.Get("X-Set"))
 		w.WriteHeader(418)
 	}))
 	defer up.Close()
-	paidOut.Lock()
-	paidOut.paid = map[string]int{}
-	paidOut.Unlock()
 	s := serve(t, "wallet purse test_payer", fmt.Sprintf(`
 	reverse_proxy %s {
 		header_up X-Set {method}
@@ -223,22 +211,35 @@ func TestTransportProxiesLikeCaddy(t *testing.T) {
 			}
 		}
 	}`, up.URL))
-	a := s.do("GET", "/x")
-	if a.StatusCode != 418 || a.Header.Get("X-Got") != "GET" {
+	if a := s.do("GET", "/x"); a.StatusCode != 418 || a.Header.Get("X-Got") != "GET" {
 		t.Errorf("%d %v", a.StatusCode, a.Header)
 	}
-	// Health checks come without a server.
-	r, err := http.NewRequestWithContext(t.Context(), "GET", up.URL+"/health", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := s.app().buyers[0].RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if n := paidInvoices(nil); n != 0 || resp.StatusCode != 402 || checks.Load() != 1 {
-		t.Errorf("a health check: %d payments, %d, %d checks", n, resp.StatusCode, checks.Load())
+}
+
+// TestTransportHealthChecks has Caddy itself check a path that is for sale: the checks see 402, as they do
+// with the HTTP transport, and buy nothing, while requests do.
+func TestTransportHealthChecks(t *testing.T) {
+	const checked = "\t\t\thealth_uri /paid/health\n\t\t\thealth_interval 20ms\n"
+	s := serveProxy(t, lavish)
+	text := strings.Replace(s.proxyConfig(lavish), "l402 /paid/* 10 sat", "l402 /paid/* 10 sat {\n\t\tlimit off\n\t}", 1)
+	for _, expected := range []string{"402", "2xx"} {
+		paid := paidInvoices(nil)
+		at := fmt.Sprintf("reverse_proxy %s {\n", s.addr)
+		config := strings.Replace(text, at, at+checked+"\t\t\thealth_status "+expected+"\n", 1)
+		before := testutil.ToFloat64(metrics.challenges.WithLabelValues("paid"))
+		s.reload(config)
+		eventually(t, "some health checks", func() bool {
+			return testutil.ToFloat64(metrics.challenges.WithLabelValues("paid")) >= before+5
+		})
+		if n := paidInvoices(nil) - paid; n != 0 {
+			t.Fatalf("health checks made %d payments", n)
+		}
+		if expected == "402" {
+			s.want(200, "GET", "/up/paid/x")
+			s.want(200, "GET", "/up/free")
+		} else {
+			eventually(t, "the upstream to count as down", func() bool { return s.do("GET", "/up/free").StatusCode == 503 })
+		}
 	}
 }
 
