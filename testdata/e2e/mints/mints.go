@@ -39,6 +39,7 @@ type Mint struct {
 
 	options Options
 	port    int
+	bridge  *bridge // nil where the Lightning node is made up
 }
 
 // Start runs a mint until the test ends and waits until it answers.
@@ -46,6 +47,9 @@ func Start(t testing.TB, o Options) *Mint {
 	t.Helper()
 	port := proc.FreePorts(1)[0]
 	m := &Mint{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Dir: t.TempDir(), options: o, port: port}
+	if o.Node != nil {
+		m.bridge = startBridge(t, o.Node, m.Dir)
+	}
 	t.Cleanup(func() {
 		if m.Process == nil {
 			return
@@ -77,7 +81,7 @@ func (m *Mint) Run(ctx context.Context) error {
 		"LIGHTNING_BACKEND=FakeBackend",
 	}
 	if n := m.options.Node; n != nil {
-		env = append(env, "LIGHTNING_BACKEND=Lnd", "LND_GRPC_HOST="+n.Addr(), "LND_CERT_PATH="+n.CertFile(),
+		env = append(env, "LIGHTNING_BACKEND=Lnd", "LND_GRPC_HOST="+m.bridge.addr, "LND_CERT_PATH="+m.bridge.cert,
 			"LND_MACAROON_PATH="+n.AdminMacaroon())
 	}
 	p, err := proc.Start(proc.Spec{
