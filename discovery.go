@@ -142,6 +142,9 @@ func (h *Handler) listing(at place) discovery.Route {
 			route.Offers = append(route.Offers, discovery.Offer{Name: c.name, Tier: c.tier, PriceMsat: uint64(c.price), Terms: bought})
 		}
 	}
+	if h.till != nil {
+		route.Ecash = &discovery.Ecash{Mints: h.till.mints, Unit: h.till.unit}
+	}
 	if !h.Limit.Off {
 		route.Limit = rateOf(h.Limit.Events, time.Duration(h.Limit.Window))
 	}

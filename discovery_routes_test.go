@@ -87,6 +87,18 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
+func TestManifestTellsOfEcash(t *testing.T) {
+	s := serve(t, "wallet play sandbox\ncashu {\nmint https://mint.example.com\n}",
+		"l402 /premium/* 10 sat\nl402 /only/* 20 sat {\n\tcashu off\n}\ntest_upstream")
+	a := s.want(200, "GET", "/.well-known/l402.json")
+	if strings.Count(a.body, "https://mint.example.com") != 1 || !strings.Contains(a.body, `"bolt11",`) {
+		t.Error(a.body)
+	}
+	if a := s.want(200, "GET", "/.well-known/l402-services"); !strings.Contains(a.body, "https://mint.example.com") {
+		t.Error(a.body)
+	}
+}
+
 func TestManifestShowsOneHostAlone(t *testing.T) {
 	s := serve(t, "wallet play sandbox", gated)
 	config := strings.Replace(s.config("wallet play sandbox", "test_upstream"), "http://"+s.addr+", ", "", 1) +

@@ -63,6 +63,8 @@ type Route struct {
 	LeastMsat, MostMsat uint64
 	// Payment says that challenges are in the Payment scheme too, as far as it has words for them.
 	Payment bool
+	// Ecash is what ecash the route takes besides Lightning; nil for none.
+	Ecash *Ecash
 	// Fiat is the price of all requests where it is in a currency, such as "0.02 USD"; else empty.
 	Fiat string
 	// Terms are what a payment buys.
@@ -98,6 +100,13 @@ type Offer struct {
 	PriceMsat uint64
 	// Terms are what it buys.
 	Terms Terms
+}
+
+// Ecash is ecash that a route takes as payment (NUT-24).
+type Ecash struct {
+	// Mints are the addresses of the mints whose ecash is taken, and Unit is what it is in.
+	Mints []string
+	Unit  string
 }
 
 // Rate is a number of events in a window.

@@ -205,6 +205,39 @@ func TestServices(t *testing.T) {
 		"services", 1, "request_schema")
 }
 
+// TestEcash looks for the ecash that one of two services takes.
+func TestEcash(t *testing.T) {
+	c := weather()
+	c.Routes[0].Ecash = &discovery.Ecash{Mints: []string{"https://mint.example", "https://other.example/Bitcoin"}, Unit: "sat"}
+	const taken = `{"mints":["https://mint.example","https://other.example/Bitcoin"],"unit":"sat"}`
+	text, err := c.Manifest()
+	doc := decode(t, text, err)
+	want(t, doc, `["bolt11","cashu"]`, "payment_methods")
+	want(t, doc, taken, "services", 0, "resources", 0, "cashu")
+	want(t, doc, `null`, "services", 1, "resources", 0, "cashu")
+	text, err = c.Services()
+	doc = decode(t, text, err)
+	want(t, doc, `[{"type":"lightning"},{"type":"cashu"}]`, "payment_methods")
+	want(t, doc, taken, "routes", 0, "cashu")
+	want(t, doc, `null`, "routes", 1, "cashu")
+	want(t, doc, taken, "services", 0, "cashu")
+	want(t, doc, `null`, "services", 1, "cashu")
+	text, err = c.OpenAPI()
+	doc = decode(t, text, err)
+	checkOpenAPI(t, doc)
+	if n := strings.Count(string(text), "x-l402-cashu"); n != 1 || !strings.Contains(string(text), "https://other.example/Bitcoin") {
+		t.Errorf("%d operations take ecash in %s", n, text)
+	}
+	words := string(c.Text(func(uint64) string { return "much" }))
+	if !strings.Contains(words, "Takes Cashu ecash in sat of https://mint.example or https://other.example/Bitcoin.") ||
+		strings.Count(words, "Takes Cashu") != 1 || !strings.Contains(words, "`X-L402-Token`") {
+		t.Error(words)
+	}
+	if words := string(weather().Text(func(uint64) string { return "much" })); strings.Contains(words, "cash") {
+		t.Error("ecash where none is taken:", words)
+	}
+}
+
 func TestText(t *testing.T) {
 	text := string(weather().Text(func(msat uint64) string { return fmt.Sprint(msat, " thousandths") }))
 	for _, part := range []string{

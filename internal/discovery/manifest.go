@@ -57,6 +57,7 @@ type resourceJSON struct {
 	Description  string          `json:"description,omitempty"`
 	Terms        terms           `json:"terms"`
 	Offers       []offerJSON     `json:"offers,omitempty"`
+	Cashu        *cashu          `json:"cashu,omitempty"`
 	Free         *rate           `json:"free,omitempty"`
 	InputSchema  json.RawMessage `json:"input_schema,omitempty"`
 	Examples     []exampleJSON   `json:"examples,omitempty"`
@@ -96,6 +97,12 @@ type terms struct {
 	BoundTo      []string `json:"bound_to,omitempty"`
 }
 
+// cashu is the ecash that is taken, in the words of NUT-18.
+type cashu struct {
+	Mints []string `json:"mints"`
+	Unit  string   `json:"unit"`
+}
+
 type rate struct {
 	Requests      int64 `json:"max_requests"`
 	WindowSeconds int64 `json:"window_secs"`
@@ -117,7 +124,7 @@ type caveat struct {
 func (c *Catalog) Manifest() ([]byte, error) {
 	return encode(manifest{
 		Version: version, Provider: c.provider(), Currencies: []string{"msat"},
-		MacaroonVersions: []int{0}, PaymentMethods: []string{"bolt11"},
+		MacaroonVersions: []int{0}, PaymentMethods: c.methods("bolt11"),
 		OpenAPI: c.OpenAPIPath, Services: c.services(), Caveats: c.caveats(),
 	})
 }
@@ -181,7 +188,8 @@ func (r resource) json() resourceJSON {
 	out := resourceJSON{
 		Path: r.path, Method: r.method, Capability: r.capability(), Pricing: r.pricing(),
 		Tier: r.Tier, Title: r.Title, Description: r.Description,
-		Terms: r.Terms.json(), Offers: r.offers(), Free: r.Free.json(), InputSchema: r.InputSchema, Examples: r.examplesJSON(),
+		Terms: r.Terms.json(), Offers: r.offers(), Cashu: r.Ecash.json(),
+		Free: r.Free.json(), InputSchema: r.InputSchema, Examples: r.examplesJSON(),
 	}
 	if len(r.Capabilities) > 1 {
 		out.Capabilities = r.Capabilities
@@ -215,6 +223,22 @@ func (t Terms) json() terms {
 		}
 	}
 	return out
+}
+
+// methods are those of payment: Lightning in the words of a document, and ecash where a route takes it.
+func (c *Catalog) methods(lightning string) []string {
+	methods := []string{lightning}
+	if slices.ContainsFunc(c.Routes, func(r Route) bool { return r.Ecash != nil }) {
+		methods = append(methods, "cashu")
+	}
+	return methods
+}
+
+func (e *Ecash) json() *cashu {
+	if e == nil {
+		return nil
+	}
+	return &cashu{e.Mints, e.Unit}
 }
 
 func (r *Rate) json() *rate {

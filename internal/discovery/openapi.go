@@ -126,6 +126,9 @@ func (r *Route) mark(operation object) {
 	if free := r.Free.json(); free != nil {
 		operation["x-l402-free"] = free
 	}
+	if ecash := r.Ecash.json(); ecash != nil {
+		operation["x-l402-cashu"] = ecash
+	}
 	if r.Payment && r.PriceMsat%1000 == 0 {
 		operation["x-payment-info"] = object{"offers": []any{r.offer()}}
 	}

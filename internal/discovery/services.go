@@ -34,6 +34,7 @@ type routeJSON struct {
 	CaveatsRequired []string `json:"caveats_required"`
 	TimeoutSeconds  int64    `json:"macaroon_timeout_secs,omitempty"`
 	RateLimit       *rate    `json:"rate_limit,omitempty"`
+	Cashu           *cashu   `json:"cashu,omitempty"`
 }
 
 type price struct {
@@ -52,6 +53,7 @@ type endpointJSON struct {
 	Path          string           `json:"path"`
 	Protocol      string           `json:"protocol"`
 	Pricing       price            `json:"pricing"`
+	Cashu         *cashu           `json:"cashu,omitempty"`
 	RequestSchema map[string]field `json:"request_schema,omitempty"`
 	InputSchema   json.RawMessage  `json:"input_schema,omitempty"`
 	Examples      []exampleJSON    `json:"examples,omitempty"`
@@ -68,9 +70,12 @@ type field struct {
 // Services is the document for /.well-known/l402-services.
 func (c *Catalog) Services() ([]byte, error) {
 	doc := servicesDocument{
-		Version:        "1",
-		Service:        serviceInfo{Name: c.name(), Description: c.Provider.Description, Contact: c.Provider.Contact},
-		PaymentMethods: []method{{"lightning"}}, Routes: []routeJSON{}, Services: []endpointJSON{},
+		Version: "1",
+		Service: serviceInfo{Name: c.name(), Description: c.Provider.Description, Contact: c.Provider.Contact},
+		Routes:  []routeJSON{}, Services: []endpointJSON{},
+	}
+	for _, name := range c.methods("lightning") {
+		doc.PaymentMethods = append(doc.PaymentMethods, method{name})
 	}
 	seen := map[string]bool{}
 	for i := range c.Routes {
@@ -89,7 +94,7 @@ func (c *Catalog) Services() ([]byte, error) {
 		}
 		doc.Services = append(doc.Services, endpointJSON{
 			Endpoint: r.endpoint(), Method: r.method, Name: name, Description: r.Description, Path: r.path,
-			Protocol: "L402", Pricing: r.price(), RequestSchema: flat(r.InputSchema), InputSchema: r.InputSchema,
+			Protocol: "L402", Pricing: r.price(), Cashu: r.Ecash.json(), RequestSchema: flat(r.InputSchema), InputSchema: r.InputSchema,
 			Examples: r.examplesJSON(),
 		})
 	}
@@ -100,7 +105,7 @@ func (r *Route) route(path string) routeJSON {
 	out := routeJSON{
 		Path: path, Methods: r.Methods, Description: r.Description, Price: r.price(),
 		CaveatsRequired: []string{fmt.Sprintf("services=%s:%d", r.Service, r.Tier)},
-		TimeoutSeconds:  r.Terms.ValidSeconds, RateLimit: r.Limit.json(),
+		TimeoutSeconds:  r.Terms.ValidSeconds, RateLimit: r.Limit.json(), Cashu: r.Ecash.json(),
 	}
 	for _, caveat := range []struct {
 		when bool

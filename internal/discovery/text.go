@@ -36,7 +36,15 @@ func (c *Catalog) Text(amount func(msat uint64) string) []byte {
 2. Pay the invoice with a Lightning wallet, which then tells the preimage: 64 hex digits.
 3. Repeat the request with the header ` + "`Authorization: L402 <token>:<preimage>`" + `.
    The same header works for further requests for as long as the terms say.
-
+`)
+	if len(c.methods("")) > 1 {
+		b.WriteString(`
+Where ecash is taken it pays without Lightning: the answer 402 has a request in the header ` + "`X-Cashu`" + ` (NUT-18).
+Repeat the request with ` + "`X-Cashu: <token>`" + `, a token of one of the mints that is worth at least the price.
+The answer has change in ` + "`X-Cashu`" + `, and in ` + "`X-L402-Token`" + ` what to send as ` + "`Authorization`" + ` from then on.
+`)
+	}
+	b.WriteString(`
 ## Documents
 
 `)
@@ -84,6 +92,9 @@ func (r resource) words(amount func(uint64) string) []string {
 	list = append(list, text+".")
 	for _, o := range r.Offers {
 		list = append(list, fmt.Sprintf("With the header `X-L402-Offer: %s`: %s, %s.", o.Name, amount(o.PriceMsat), o.Terms.Text))
+	}
+	if r.Ecash != nil {
+		list = append(list, fmt.Sprintf("Takes Cashu ecash in %s of %s.", r.Ecash.Unit, strings.Join(r.Ecash.Mints, " or ")))
 	}
 	if r.Free != nil {
 		list = append(list, fmt.Sprintf("Free: %d requests in %d seconds for each client.", r.Free.Events, r.Free.WindowSeconds))
