@@ -68,7 +68,8 @@ const (
 	defaultCashuTimeout = 15 * time.Second
 	defaultCashuAge     = time.Hour
 	maxCashuMints       = 32
-	// maxCashing bounds the payments that wait for mints at the same time.
+	// maxCashing bounds the payments that wait for a mint at the same time. It is for each mint, so
+	// that one that hangs keeps nobody from paying with ecash of another.
 	maxCashing = 256
 )
 
@@ -86,7 +87,7 @@ type till struct {
 	maxValue uint64
 	maxAge   time.Duration
 
-	cashing chan struct{}
+	cashing map[string]chan struct{} // by mint
 }
 
 // provisionCashu checks the settings. Nothing is dialed.
@@ -98,7 +99,7 @@ func (a *App) provisionCashu() (err error) {
 	setDefault(&c.Unit, unitSat)
 	setDefault(&c.Timeout, caddy.Duration(defaultCashuTimeout))
 	setDefault(&c.MaxFee, "1 sat")
-	t := &till{unit: c.Unit, timeout: time.Duration(c.Timeout), second: c.RequestB, cashing: make(chan struct{}, maxCashing)}
+	t := &till{unit: c.Unit, timeout: time.Duration(c.Timeout), second: c.RequestB, cashing: make(map[string]chan struct{})}
 	switch {
 	case c.Unit != unitSat && c.Unit != unitMsat:
 		return fmt.Errorf("unit %q: use sat or msat", c.Unit)
@@ -124,6 +125,7 @@ func (a *App) provisionCashu() (err error) {
 			return fmt.Errorf("mint %q is named twice", address)
 		}
 		t.mints = append(t.mints, normal)
+		t.cashing[normal] = make(chan struct{}, maxCashing)
 	}
 	if t.maxFee, err = t.setting("max_fee", c.MaxFee); err != nil {
 		return err

@@ -162,6 +162,22 @@ func TestAttackEcashFiftyTimes(t *testing.T) {
 	s.conserved(10, change, tok)
 }
 
+// However many payments wait for a mint that hangs, those with ecash of another one pass.
+func TestAttackManyWaitForOneMint(t *testing.T) {
+	slow := minttest.New(t, minttest.Options{})
+	s := serveCashu(t, minttest.Options{}, "mint "+slow.URL+"\ntimeout 3s", "l402 10 sat {\nlimit off\n}")
+	s.house()
+	queue := s.app().till.cashing[slow.URL]
+	for range cap(queue) {
+		queue <- struct{}{}
+	}
+	s.wantEcash(503, codeEcashUnavailable, encodeEcash(t, slow.Token(t, 8, 2)))
+	if slow.Calls("/v1/swap") != 0 {
+		t.Error("nobody had to wait")
+	}
+	s.want(200, "GET", "/", "X-Cashu", s.token(8, 2))
+}
+
 // A mint that hangs holds up those who pay with its ecash, for a time, and nobody else. What they paid
 // is theirs, or has paid.
 func TestAttackHangingMint(t *testing.T) {

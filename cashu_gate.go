@@ -89,15 +89,16 @@ func (h *Handler) take(ctx context.Context, s *cashSale, texts []string) error {
 	if err != nil {
 		return err
 	}
+	address := h.till.mints[at]
 	select {
-	case h.till.cashing <- struct{}{}:
-		defer func() { <-h.till.cashing }()
+	case h.till.cashing[address] <- struct{}{}:
+		defer func() { <-h.till.cashing[address] }()
 	default:
 		return errTillBusy
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.till.timeout*2/3)
 	defer cancel()
-	p, err := h.till.house.Receiver(ctx, purses.Key{Mint: h.till.mints[at], Unit: h.till.unit, Name: s.purse}, t)
+	p, err := h.till.house.Receiver(ctx, purses.Key{Mint: address, Unit: h.till.unit, Name: s.purse}, t)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (h *Handler) take(ctx context.Context, s *cashSale, texts []string) error {
 // receive takes a token without asking the mint where that is allowed and possible, and else by a
 // swap. What is more than the price is never taken so, since there could be no change.
 func (t *till) receive(ctx context.Context, p *purse.Purse, tok *token.Token, terms purse.Terms) (*purse.Receipt, error) {
-	if t.offline {
+	if t.offline && t.house.MayTakeOffline() {
 		if sum, err := tok.Amount(); err == nil && sum == terms.Price {
 			receipt, err := p.ReceiveOffline(ctx, tok, terms, purse.Offline{MaxValue: t.maxValue, MaxAge: t.maxAge, Hold: t.maxAge})
 			if err == nil || !online(err) {

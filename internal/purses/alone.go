@@ -2,6 +2,7 @@ package purses
 
 import (
 	"context"
+	"time"
 
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/purse"
 )
@@ -23,6 +24,31 @@ func (h *House) Alone(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// noteAlone notes whether another process may have a seat. One that was never seen before may live.
+func (t *term) noteAlone(recs map[int]seatRecord, now time.Time) {
+	for n, rec := range recs {
+		if _, here := owners.Load(rec.Owner); !here && !t.dead(rec, t.look(n, rec, now), now) {
+			t.alone.Store(nil)
+			return
+		}
+	}
+	t.alone.Store(&now)
+}
+
+// MayTakeOffline tells whether ecash may be taken without asking the mint: no other process has a
+// seat, as far as was seen a moment ago. Another one has the same keys, so that a payer could bring
+// to it what this one has taken. It asks nobody.
+func (h *House) MayTakeOffline() bool {
+	h.mu.Lock()
+	t := h.term
+	h.mu.Unlock()
+	if t == nil {
+		return false
+	}
+	seen := t.alone.Load()
+	return seen != nil && time.Since(*seen) < h.timing.ttl
 }
 
 // Store keeps values beside those of the purses, for whoever needs that. It works as long as the

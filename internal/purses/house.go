@@ -85,11 +85,15 @@ type timing struct {
 	retry, idle time.Duration
 	slowest     time.Duration
 	settle      time.Duration // how long the last Detach waits
+	// many is how many small proofs are swapped for few great ones. No payment takes more than
+	// token.MaxProofs, and the record of each receipt stays as long as its proofs do.
+	many int
 }
 
 var standard = timing{
 	beat: 5 * time.Second, ttl: 20 * time.Second, adopt: 2 * time.Minute,
 	retry: time.Second, idle: 5 * time.Second, slowest: 5 * time.Minute, settle: 10 * time.Second,
+	many: 2 * token.MaxProofs,
 }
 
 // run is the work of a house under one set of settings.

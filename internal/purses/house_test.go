@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 var hasty = timing{
 	beat: 20 * time.Millisecond, ttl: 30 * time.Second, adopt: time.Millisecond,
 	retry: 10 * time.Millisecond, idle: 10 * time.Millisecond, slowest: time.Second, settle: 10 * time.Second,
+	many: 2 * token.MaxProofs,
 }
 
 // server is a process with a house on a storage.
@@ -244,6 +245,9 @@ func TestWhatAMintLeftOpenIsResumed(t *testing.T) {
 	key := Key{Mint: mint.URL, Unit: "sat"}
 	p := s.purseOf(key)
 	mint.Repair()
+	if err := p.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	mint.Break(minttest.Fault{Path: "/v1/swap", Kind: minttest.LoseAnswer, Times: 1})
 	mint.Break(minttest.Fault{Path: "/v1/restore", Kind: minttest.Unavailable, Times: 1})
 	if _, err := p.Receive(t.Context(), mint.Token(t, 8), purse.Terms{}); !errors.Is(err, purse.ErrUnsettled) {

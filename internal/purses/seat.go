@@ -236,6 +236,7 @@ func (t *term) adopt(ctx context.Context) error {
 			empty = append(empty, n)
 		}
 	}
+	t.noteAlone(recs, now)
 	if len(empty) == 0 {
 		return nil
 	}

@@ -18,7 +18,10 @@ func (t *term) tend(e *entry, at entryKey) {
 	for pause(t.done, wait) {
 		ctx, cancel := context.WithTimeout(t.done, resumeTimeout)
 		open, err := e.purse.Resume(ctx)
-		cold := err == nil && t.warm(ctx, at) != nil
+		cold := err == nil && e.purse.Warm(ctx) != nil
+		if err == nil && !cold && e.purse.Balance().Proofs > t.house.timing.many {
+			err = e.purse.Merge(ctx, t.house.timing.many/2)
+		}
 		cancel()
 		if t.done.Err() != nil {
 			return
@@ -48,13 +51,3 @@ func (t *term) tend(e *entry, at entryKey) {
 
 // coldest is how often at least a mint is asked that does not answer.
 const coldest = time.Minute
-
-// warm reads the mint's keys where they are not known or old: they are needed before a token can be
-// judged without the mint. An error is told to whoever pays.
-func (t *term) warm(ctx context.Context, at entryKey) error {
-	client, err := t.client(at.Mint)
-	if err == nil {
-		_, err = client.Active(ctx, at.Unit)
-	}
-	return err
-}

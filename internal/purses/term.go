@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,6 +44,9 @@ type term struct {
 	done context.Context  // ends with the term
 	end  context.CancelFunc
 	work sync.WaitGroup
+
+	// alone is when it was last seen that no other process has a seat; nil is that one has.
+	alone atomic.Pointer[time.Time]
 
 	mu      sync.Mutex
 	over    bool
@@ -137,6 +141,11 @@ func (t *term) open(ctx context.Context) (err error) {
 	}
 	t.lockKey = lockKey(t.seed, t.own.number).PubKey()
 	t.openKnown(ctx, t.own)
+	recs, err := t.seats(ctx)
+	if err != nil {
+		return err
+	}
+	t.noteAlone(recs, time.Now())
 	return nil
 }
 
@@ -331,7 +340,7 @@ func (t *term) openPurse(ctx context.Context, s *seat, key Key) (*purse.Purse, e
 	}
 	return purse.Open(ctx, purse.Options{
 		Mint: client, Unit: key.Unit, Store: t.store(s), Seed: seed, Keys: lockKeys(t.seed, s.number),
-		Name: key.Name, Instance: "seat " + seatName(s.number), Lock: t.house.lock,
+		Name: key.Name, Instance: "seat " + seatName(s.number), Lock: t.house.lock, Others: func() []*purse.Purse { return t.all(key.Unit) },
 		Patience: t.host.Patience, RequireDLEQ: t.host.RequireDLEQ, Network: t.host.Network,
 	})
 }
@@ -373,6 +382,23 @@ func (t *term) client(address string) (*mint.Client, error) {
 	}
 	t.clients[address] = c
 	return c, nil
+}
+
+// all lists the open purses of a unit: one key opens what is locked to any of a seat, and one bound is
+// for what they take without asking their mints.
+func (t *term) all(unit string) (out []*purse.Purse) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for at, e := range t.entries {
+		select {
+		case <-e.ready:
+			if at.Unit == unit && e.err == nil {
+				out = append(out, e.purse)
+			}
+		default:
+		}
+	}
+	return out
 }
 
 func (t *term) infos() []Info {

@@ -28,6 +28,10 @@ func (p *Purse) counters(ctx context.Context, id ecash.KeysetID, n int) ([]uint6
 	p.claiming.Lock()
 	defer p.claiming.Unlock()
 	out := make([]uint64, 0, n)
+	if spare := p.spare[id]; len(spare) > 0 {
+		k := min(n, len(spare))
+		out, p.spare[id] = append(out, spare[:k]...), spare[k:]
+	}
 	for len(out) < n {
 		s := p.spans[id]
 		if s.next == s.end {
@@ -48,6 +52,27 @@ func (p *Purse) counters(ctx context.Context, id ecash.KeysetID, n int) ([]uint6
 		p.spans[id] = s
 	}
 	return out, nil
+}
+
+// recycle gives the counters of outputs back that the mint has surely not signed and never will. Made-up
+// ecash would else tear gaps over which NUT-13 does not find what comes after.
+func (p *Purse) recycle(slots []slot) {
+	p.claiming.Lock()
+	defer p.claiming.Unlock()
+	for _, s := range slots {
+		p.spare[s.Keyset] = append(p.spare[s.Keyset], s.Counter)
+	}
+}
+
+// nextCounter is the least counter that was not given yet, as far as is known here.
+func (p *Purse) nextCounter(ctx context.Context, id ecash.KeysetID) (uint64, error) {
+	p.claiming.Lock()
+	defer p.claiming.Unlock()
+	if s := p.spans[id]; s.next < s.end {
+		return s.next, nil
+	}
+	stored, err := p.storedCounter(ctx, id)
+	return max(stored, p.spans[id].end), err
 }
 
 // claim makes a block of counters ours, durably, before the first of them is used.
@@ -95,6 +120,12 @@ func (p *Purse) storeCounter(ctx context.Context, id ecash.KeysetID, next uint64
 
 // slots reserves outputs of a keyset over amounts.
 func (p *Purse) slots(ctx context.Context, id ecash.KeysetID, amounts []uint64) ([]slot, error) {
+	if len(amounts) == 0 {
+		return nil, nil
+	}
+	if err := p.probe(ctx, id); err != nil {
+		return nil, err
+	}
 	counters, err := p.counters(ctx, id, len(amounts))
 	if err != nil {
 		return nil, err

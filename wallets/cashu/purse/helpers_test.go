@@ -206,7 +206,10 @@ func (w *world) forward(d time.Duration) {
 }
 
 // start begins a process that lives for so many steps.
-func (w *world) start(l *life) *Purse {
+func (w *world) start(l *life) *Purse { w.t.Helper(); return w.startNamed(l, "", nil) }
+
+// startNamed begins a process that has a purse of that name, beside others.
+func (w *world) startNamed(l *life, name string, others func() []*Purse) *Purse {
 	w.t.Helper()
 	w.mu.Lock()
 	w.life = l
@@ -216,13 +219,19 @@ func (w *world) start(l *life) *Purse {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = client.Close() })
-	seed, err := ecash.NewSeed(words)
+	text := words
+	if name != "" {
+		if text, err = ecash.NewMnemonic(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	seed, err := ecash.NewSeed(text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	p, err := Open(context.Background(), Options{
 		Mint: client, Unit: "sat", Store: mortal{w.disk, l}, Seed: seed, Keys: []*ecash.PrivateKey{w.key},
-		Network: wallets.Regtest, Patience: 20 * time.Second, Now: w.now,
+		Name: name, Others: others, Network: wallets.Regtest, Patience: 20 * time.Second, Now: w.now,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -231,6 +240,11 @@ func (w *world) start(l *life) *Purse {
 }
 
 func (w *world) open() *Purse { w.t.Helper(); return w.start(&life{left: -1}) }
+
+func (w *world) openNamed(name string, others func() []*Purse) *Purse {
+	w.t.Helper()
+	return w.startNamed(&life{left: -1}, name, others)
+}
 
 // token is a payer's.
 func (w *world) token(amounts ...uint64) *token.Token {

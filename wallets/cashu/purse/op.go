@@ -63,8 +63,10 @@ type record struct {
 	// Note is the receiver's, for a receipt.
 	Note string `json:"note,omitempty"`
 	// Owed says that something was given for the inputs of a receipt before they were swapped.
-	Owed bool            `json:"owed,omitempty"`
-	Mint *mint.MintQuote `json:"mint,omitempty"`
+	Owed bool `json:"owed,omitempty"`
+	// Locked says that the inputs of a receipt were locked to us.
+	Locked bool            `json:"locked,omitempty"`
+	Mint   *mint.MintQuote `json:"mint,omitempty"`
 	// Settled is when the purse learned that its invoice was paid.
 	Settled *time.Time      `json:"settled,omitempty"`
 	Melt    *mint.MeltQuote `json:"melt,omitempty"`

@@ -47,6 +47,10 @@ type Options struct {
 	// Instance tells processes apart that share the store: each has records of its own. The
 	// records of one that is gone are opened under its name by another.
 	Instance string
+	// Others are the purses of this process that ecash may have been brought to as well: what
+	// was taken without the mint by any of them is not taken so here, and counts against the
+	// same bounds. It may hold the purse itself, and may be nil.
+	Others func() []*Purse
 	// Lock excludes other processes while counters are claimed; it returns what ends that. It
 	// is needed where several processes share the store.
 	Lock func(ctx context.Context, name string) (unlock func(), err error)
@@ -76,14 +80,23 @@ type Purse struct {
 	opts        Options
 	kind        string
 	counterKind string
+	seenKind    string
 
 	// choosing is held while proofs are chosen and marked as spent.
 	choosing sync.Mutex
 	// claiming is held while counters are given out.
 	claiming sync.Mutex
 	spans    map[ecash.KeysetID]span
+	spare    map[ecash.KeysetID][]uint64 // counters that were given back
+	// probing holds a value while the mint is asked which counters are used.
+	probing chan struct{}
+	// pruning is held while records are forgotten.
+	pruning sync.Mutex
 
 	mu       sync.Mutex
+	probed   map[ecash.KeysetID]bool
+	seen     memory
+	owed     map[string]*op // what may be unswapped of what was taken without the mint
 	ops      map[string]*op
 	unpaid   int               // bills that were neither paid nor dropped
 	held     map[string]*held  // by point
@@ -124,8 +137,10 @@ func Open(ctx context.Context, opts Options) (*Purse, error) {
 		opts:        opts,
 		kind:        kindOf(opKinds, opts.Mint.URL(), opts.Unit, opts.Name, opts.Instance),
 		counterKind: kindOf(counterKind, opts.Mint.URL(), opts.Unit, opts.Name),
-		spans:       make(map[ecash.KeysetID]span),
-		ops:         make(map[string]*op), held: make(map[string]*held), received: make(map[string]string),
+		seenKind:    kindOf(seenKinds, opts.Mint.URL(), opts.Unit, opts.Name, opts.Instance),
+		spans:       make(map[ecash.KeysetID]span), spare: make(map[ecash.KeysetID][]uint64),
+		probing: make(chan struct{}, 1), probed: make(map[ecash.KeysetID]bool), owed: make(map[string]*op),
+		ops: make(map[string]*op), held: make(map[string]*held), received: make(map[string]string),
 	}
 	list, err := opts.Store.ListDurable(ctx, p.kind)
 	if err != nil {
@@ -138,6 +153,12 @@ func Open(ctx context.Context, opts Options) (*Purse, error) {
 		}
 		p.ops[o.rec.ID] = o
 		p.countBill(o, 1)
+		if o.rec.Owed {
+			p.owed[o.rec.ID] = o
+		}
+	}
+	if err := p.loadSeen(ctx); err != nil {
+		return nil, fmt.Errorf("opening a purse: %w", err)
 	}
 	// Twice, since what was made must be known before what was spent; the order is random.
 	for range 2 {

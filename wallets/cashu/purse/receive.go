@@ -168,7 +168,11 @@ func (p *Purse) abandon(o *op) {
 func (p *Purse) Receive(ctx context.Context, t *token.Token, terms Terms) (*Receipt, error) {
 	t = &token.Token{Mint: t.Mint, Unit: t.Unit, Proofs: slices.Clone(t.Proofs)}
 	r, err := p.receive(ctx, t, terms, nil)
-	if errors.Is(err, mint.ErrKeyset) && !errors.Is(err, ErrUnsettled) {
+	switch {
+	case errors.Is(err, errReused):
+		// With counters behind those that another server has used.
+		r, err = p.receive(ctx, t, terms, nil)
+	case errors.Is(err, mint.ErrKeyset) && !errors.Is(err, ErrUnsettled):
 		// The mint has rotated its keys: once more with the new ones.
 		if p.opts.Mint.Refresh(ctx) == nil {
 			r, err = p.receive(ctx, t, terms, nil)
@@ -232,6 +236,9 @@ func (p *Purse) receive(ctx context.Context, t *token.Token, terms Terms, offlin
 		if dropErr := p.drop(ctx, o); dropErr != nil {
 			return nil, fmt.Errorf("%w: %w", dropErr, err)
 		}
+		if !errors.Is(err, errReused) {
+			p.recycle(o.rec.Outputs)
+		}
 		return nil, err
 	}
 	if err != nil {
@@ -251,6 +258,12 @@ func (p *Purse) begin(ctx context.Context, o *op, t *token.Token, terms Terms, o
 		rec := o.rec
 		rec.Inputs, rec.Owed = t.Proofs, true
 		p.set(o, rec)
+		p.mu.Lock()
+		p.owed[rec.ID] = o
+		p.mu.Unlock()
+	}
+	if err := p.checkElsewhere(o, offline != nil); err != nil {
+		return err
 	}
 	if err := p.checkLocks(t.Proofs, offline); err != nil {
 		return err
@@ -283,6 +296,7 @@ func (p *Purse) begin(ctx context.Context, o *op, t *token.Token, terms Terms, o
 	}
 	rec := o.rec
 	rec.Inputs, rec.Keep, rec.Fee, rec.Note = t.Proofs, kept, fee, terms.Note
+	rec.Locked = isLocked(t.Proofs)
 	if rec.Outputs, err = p.slots(ctx, k.ID, append(amounts, change...)); err != nil {
 		return err
 	}
@@ -318,6 +332,13 @@ func (p *Purse) checkLocks(proofs []token.Proof, offline *Offline) error {
 		}
 	}
 	value, oldest := p.unswapped()
+	for _, other := range p.others() {
+		more, older := other.unswapped()
+		value += more
+		if !older.IsZero() && (oldest.IsZero() || older.Before(oldest)) {
+			oldest = older
+		}
+	}
 	switch {
 	case value > offline.MaxValue:
 		return fmt.Errorf("%w: %d where %d is the most", ErrBound, value, offline.MaxValue)
@@ -327,17 +348,20 @@ func (p *Purse) checkLocks(proofs []token.Proof, offline *Offline) error {
 	return nil
 }
 
+// unswapped adds up what was taken without the mint and is not swapped. What could not be swapped since
+// it was spent elsewhere counts for ever: else the bound would bound nothing.
 func (p *Purse) unswapped() (value uint64, oldest time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, o := range p.ops {
-		if o.rec.Kind != opReceive || o.rec.State != stateBegun || !o.rec.Owed {
+	for id, o := range p.owed {
+		if p.ops[id] != o || o.rec.State == stateDone || !o.rec.Owed {
+			delete(p.owed, id)
 			continue
 		}
 		if sum, err := token.Sum(o.rec.Inputs); err == nil {
 			value += sum
 		}
-		if oldest.IsZero() || o.rec.Time.Before(oldest) {
+		if o.rec.State == stateBegun && (oldest.IsZero() || o.rec.Time.Before(oldest)) {
 			oldest = o.rec.Time
 		}
 	}

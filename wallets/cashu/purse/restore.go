@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddy-l402/caddy-l402/wallets/cashu/ecash"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/mint"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/token"
 )
@@ -41,40 +42,19 @@ func (p *Purse) Restore(ctx context.Context, beside ...*Purse) (found uint64, er
 }
 
 func (p *Purse) restoreKeyset(ctx context.Context, k mint.Keyset, beside []*Purse) (uint64, error) {
-	var signed []token.Proof
-	var next uint64
-	empty := 0
 	// Refused tokens leave gaps in the counters. Where the store still has the counter it says
 	// how far to look in any case.
 	used, err := p.storedCounter(ctx, k.ID)
 	if err != nil && !errors.Is(err, errDamaged) {
 		return 0, err
 	}
-	for from := uint64(0); empty < emptyBatches || from < used; from += batch {
-		slots := make([]slot, batch)
-		for i := range slots {
-			slots[i] = slot{Keyset: k.ID, Counter: from + uint64(i)}
-		}
-		outputs, err := p.outputs(slots)
-		if err != nil {
-			return 0, err
-		}
-		proofs, err := p.opts.Mint.Restore(ctx, outputs)
-		if err != nil {
-			return 0, err
-		}
-		empty++
-		for i, proof := range proofs {
-			if proof != nil {
-				signed = append(signed, *proof)
-				next, empty = from+uint64(i)+1, 0
-			}
-		}
-	}
-	if err := p.raiseCounter(ctx, k, next); err != nil {
+	unknown, next, err := p.signed(ctx, k.ID, 0, used)
+	if err != nil {
 		return 0, err
 	}
-	unknown := signed
+	if err := p.raiseCounter(ctx, k.ID, next); err != nil {
+		return 0, err
+	}
 	for _, other := range append([]*Purse{p}, beside...) {
 		if unknown, err = other.unknown(unknown); err != nil {
 			return 0, err
@@ -113,12 +93,13 @@ func (p *Purse) restoreKeyset(ctx context.Context, k mint.Keyset, beside []*Purs
 }
 
 // raiseCounter keeps counters that the mint has signed for from being used again.
-func (p *Purse) raiseCounter(ctx context.Context, k mint.Keyset, next uint64) error {
+func (p *Purse) raiseCounter(ctx context.Context, id ecash.KeysetID, next uint64) error {
 	if next == 0 {
 		return nil
 	}
 	p.claiming.Lock()
 	defer p.claiming.Unlock()
+	delete(p.spare, id)
 	if p.opts.Lock != nil {
 		unlock, err := p.opts.Lock(ctx, p.counterKind)
 		if err != nil {
@@ -126,17 +107,17 @@ func (p *Purse) raiseCounter(ctx context.Context, k mint.Keyset, next uint64) er
 		}
 		defer unlock()
 	}
-	stored, err := p.storedCounter(ctx, k.ID)
+	stored, err := p.storedCounter(ctx, id)
 	if err != nil && !errors.Is(err, errDamaged) {
 		return err
 	}
-	if s := p.spans[k.ID]; s.next < next {
-		p.spans[k.ID] = span{max(s.end, next), max(s.end, next)}
+	if s := p.spans[id]; s.next < next {
+		p.spans[id] = span{max(s.end, next), max(s.end, next)}
 	}
 	if err == nil && stored >= next {
 		return nil
 	}
-	return p.storeCounter(ctx, k.ID, max(stored, next, p.spans[k.ID].end))
+	return p.storeCounter(ctx, id, max(stored, next, p.spans[id].end))
 }
 
 // unknown leaves out the proofs that some record has, or is about to have.

@@ -111,10 +111,15 @@ func (p *Purse) takeBackUnspent(ctx context.Context, o *op, cause error) error {
 // made proofs goes before those that spent them: in the other order a crash in between would bring
 // spent proofs back.
 func (p *Purse) prune(ctx context.Context) error {
+	p.pruning.Lock()
+	defer p.pruning.Unlock()
 	for {
 		ids := p.prunable()
 		if len(ids) == 0 {
 			return nil
+		}
+		if err := p.remember(ctx, p.forgettable(ids)); err != nil {
+			return fmt.Errorf("pruning: %w", err)
 		}
 		for _, id := range ids {
 			if err := ctx.Err(); err != nil {

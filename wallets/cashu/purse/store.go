@@ -37,6 +37,7 @@ const (
 	seedKind    = "cashuseed"
 	opKinds     = "cashuop"
 	counterKind = "cashuctr"
+	seenKinds   = "cashuseen"
 )
 
 // kindOf makes a kind that is the same for the same parts.

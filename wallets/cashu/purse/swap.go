@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddy-l402/caddy-l402/wallets"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/mint"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/token"
 )
 
 // errNothing says that an operation has surely not happened and never will.
 var errNothing = errors.New("nothing happened")
+
+// errReused says that the mint has signed outputs before which this purse takes for new.
+var errReused = errors.New("another server uses the same seed")
 
 // nothing marks an error as errNothing without a word of its own.
 type nothing struct{ err error }
@@ -134,6 +138,12 @@ func (p *Purse) swap(ctx context.Context, o *op, drive bool) error {
 		return fmt.Errorf("%w: %w", ErrUnsettled, swapErr)
 	}
 	end, proofs, err := p.ask(ctx, o.rec.Inputs, outputs)
+	if (end == endSigned || end == endCheated) && !before && errors.Is(swapErr, mint.ErrRefused) && p.reused(ctx, o.rec.Inputs) {
+		for _, s := range o.rec.Outputs {
+			p.setProbed(s.Keyset, false)
+		}
+		return &nothing{fmt.Errorf("%w: %w", wallets.ErrUnavailable, errReused)}
+	}
 	return p.settle(ctx, o, end, proofs, err, swapErr, before)
 }
 
