@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-l402/caddy-l402/internal/purses"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/ecash"
+	"github.com/caddy-l402/caddy-l402/wallets/cashu/mint"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/purse"
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/token"
 )
@@ -104,6 +105,13 @@ func (h *Handler) take(ctx context.Context, s *cashSale, texts []string) error {
 	}
 	terms := purse.Terms{Price: amount, MaxFee: h.till.maxFee, Note: note}
 	s.receipt, err = h.till.receive(ctx, p, t, terms)
+	if errors.Is(err, purse.ErrSpent) || errors.Is(err, mint.ErrSpent) || errors.Is(err, mint.ErrPending) {
+		// Perhaps by another instance, whose answer was lost.
+		known, other := h.till.house.ReceivedElsewhere(ctx, purses.Key{Mint: h.till.mints[at], Unit: h.till.unit, Name: s.purse}, t)
+		if !errors.Is(other, purse.ErrNotFound) {
+			s.receipt, err = known, other
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -152,6 +152,65 @@ func TestProcessesHaveSeatsOfTheirOwn(t *testing.T) {
 	}
 }
 
+// Who did not hear the answer of one process gets the same from another one that lives beside it.
+func TestReceiptsOfOtherProcesses(t *testing.T) {
+	mint := minttest.New(t, minttest.Options{})
+	dir := t.TempDir()
+	key := Key{Mint: mint.URL, Unit: "sat"}
+	patient := hasty
+	patient.adopt = time.Hour
+	a, b := start(t, dir, patient, mint.URL), start(t, dir, patient, mint.URL)
+	shown := mint.Token(t, 4, 8)
+	first, err := a.purseOf(key).Receive(t.Context(), shown, purse.Terms{Price: 10, Note: "what was bought"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.purseOf(key).Receive(t.Context(), shown, purse.Terms{Price: 10}); !errors.Is(err, purse.ErrSpent) {
+		t.Fatalf("the other process says %v", err)
+	}
+	again, err := b.ReceivedElsewhere(t.Context(), key, shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.ID != first.ID || again.Note != first.Note || again.Amount != 10 || !again.Replayed || !again.Time.Equal(first.Time) {
+		t.Errorf("got %+v after %+v", again, first)
+	}
+	x, errX := first.Change.Encode()
+	y, errY := again.Change.Encode()
+	if errX != nil || errY != nil || x != y {
+		t.Errorf("other change: %v, %v", errX, errY)
+	}
+	if sum := b.Balance("sat"); sum.Available != 0 || mint.Outstanding() != 12 {
+		t.Errorf("the other process has %+v, the mint owes %d", sum, mint.Outstanding())
+	}
+	// Neither a part of it nor the purse of somebody else counts.
+	part := *shown
+	part.Proofs = part.Proofs[:1]
+	tenant := key
+	tenant.Name = "anna"
+	for name, ask := range map[string]func() (*purse.Receipt, error){
+		"part":    func() (*purse.Receipt, error) { return b.ReceivedElsewhere(t.Context(), key, &part) },
+		"unknown": func() (*purse.Receipt, error) { return b.ReceivedElsewhere(t.Context(), key, mint.Token(t, 2)) },
+		"tenant":  func() (*purse.Receipt, error) { return b.ReceivedElsewhere(t.Context(), tenant, shown) },
+		"own":     func() (*purse.Receipt, error) { return a.ReceivedElsewhere(t.Context(), key, shown) },
+	} {
+		if r, err := ask(); r != nil || !errors.Is(err, purse.ErrNotFound) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	// While the other one has not ended, the payer is to come again.
+	mint.Break(minttest.Fault{Path: "/v1/swap", Kind: minttest.Hang})
+	open := mint.Token(t, 8)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := a.purseOf(key).Receive(ctx, open, purse.Terms{}); err == nil {
+		t.Fatal("received by a mint that hangs")
+	}
+	if _, err := b.ReceivedElsewhere(t.Context(), key, open); err != nil && !errors.Is(err, purse.ErrUnsettled) {
+		t.Errorf("in flight: %v", err)
+	}
+}
+
 // The other one looks after the ecash of the one that has left, and knows what it has taken.
 func TestSeatsAreTakenOver(t *testing.T) {
 	mint := minttest.New(t, minttest.Options{})

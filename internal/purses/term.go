@@ -340,7 +340,7 @@ func (t *term) openPurse(ctx context.Context, s *seat, key Key) (*purse.Purse, e
 	}
 	return purse.Open(ctx, purse.Options{
 		Mint: client, Unit: key.Unit, Store: t.store(s), Seed: seed, Keys: lockKeys(t.seed, s.number),
-		Name: key.Name, Instance: "seat " + seatName(s.number), Lock: t.house.lock, Others: func() []*purse.Purse { return t.all(key.Unit) },
+		Name: key.Name, Instance: instanceOf(s.number), Lock: t.house.lock, Others: func() []*purse.Purse { return t.all(key.Unit) },
 		Patience: t.host.Patience, RequireDLEQ: t.host.RequireDLEQ, Network: t.host.Network,
 	})
 }

@@ -112,6 +112,38 @@ func payWithEcash(t *testing.T, m *mints.Mint, fee int64, pay func(context.Conte
 	}
 }
 
+// TestEcashAtTwoInstances sends the same ecash to two gateways on one storage, as a payer does who lost
+// the first one's answer: it pays once, and buys the same.
+func TestEcashAtTwoInstances(t *testing.T) {
+	t.Parallel()
+	m := startMint(t, nil, 0)
+	first, up := ecashShop(t, m, "", "uses 2", "limit off")
+	options := first.Options
+	second := gateway.Start(t, options)
+	w := customer(t, m, 64)
+	token := coins(t, first, w, 16)
+	second.Secret(token)
+	paid := first.Want(t, http.StatusOK, "/premium/a", client.With("X-Cashu", token))
+	again := second.Want(t, http.StatusOK, "/premium/a", client.With("X-Cashu", token))
+	line, change := paid.Header.Get("X-L402-Token"), paid.Header.Get("X-Cashu")
+	first.Secret(change)
+	second.Secret(change)
+	if line == "" || change == "" || again.Header.Get("X-L402-Token") != line || again.Header.Get("X-Cashu") != change {
+		t.Error("the same ecash got something else at the other instance")
+	}
+	// Both uses are gone, wherever it is shown.
+	for _, gw := range []*gateway.Gateway{first, second} {
+		gw.Want(t, http.StatusPaymentRequired, "/premium/a", client.With("Authorization", line))
+		gw.Want(t, http.StatusPaymentRequired, "/premium/a", client.With("X-Cashu", token))
+	}
+	if n := up.Count(); n != 2 {
+		t.Errorf("%d requests reached the upstream, want 2", n)
+	}
+	wantEcash(t, first, 10)
+	wantEcash(t, second, 0)
+	second.Want(t, http.StatusBadRequest, "/premium/a", client.With("X-Cashu", coins(t, second, w, 9)))
+}
+
 // TestCashuTS lets the JavaScript library for ecash, which was not written for this gateway, pay at the
 // gate: with change, and with ecash that is locked to the gateway and taken without asking the mint.
 func TestCashuTS(t *testing.T) {
