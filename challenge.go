@@ -123,7 +123,7 @@ func (h *Handler) walletFailed(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	// A wallet that lies, or that clients keep busy, opens nothing.
 	open := !errors.Is(err, wallets.ErrBadInvoice) && !errors.Is(err, cashier.ErrBusy)
-	if next != nil && h.OnWalletError == "pass" && open {
+	if next != nil && h.OnWalletError == "pass" && open && !to.served {
 		return h.give(w, r, next)
 	}
 	return h.answer(w, r, unavailable(to.cashier.RetryAfter()))

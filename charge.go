@@ -76,7 +76,8 @@ func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next cadd
 		w.Header()[name] = values
 	}
 	if errors.Is(refusal, meter.ErrTooFewBytes) {
-		return h.challenge(w, r, nil, to, l402.ErrBytesUsedUp)
+		to.served = true
+		return h.challenge(w, r, next, to, l402.ErrBytesUsedUp)
 	}
 	return h.uncountable(w, r, refusal)
 }

@@ -20,6 +20,8 @@ type deal struct {
 	quote
 	// filled says that the request filled the price in, so that hardly another one has the same.
 	filled bool
+	// served says that the upstream has worked on the request, so that nothing is given away any more.
+	served bool
 	// floats is set where the price in millisatoshi is known only at the moment of a challenge.
 	floats *floating
 }

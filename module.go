@@ -260,7 +260,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	var grant l402.Grant
 	unproven, refusal := h.check(r, &to, &grant)
 	if refusal == nil {
-		return h.admit(receiptOf(w, r, &grant), r, next, to, &grant)
+		return h.admit(w, r, next, to, &grant)
 	}
 	if ecash := h.ecashOf(r); len(ecash) > 0 {
 		return h.cashIn(w, r, next, to, ecash)
@@ -322,7 +322,7 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if c := h.logger.Check(zap.DebugLevel, "paid request"); c != nil {
 		c.Write(zap.String("service", h.Service), zap.Stringer("payment_hash", g.PaymentHash))
 	}
-	return next.ServeHTTP(w, r)
+	return next.ServeHTTP(receiptOf(w, r, g), r)
 }
 
 // terms is what two handlers that share a product must agree on.

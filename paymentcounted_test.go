@@ -1,6 +1,8 @@
 package caddyl402
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -202,5 +204,20 @@ func TestPreflightsOfThePaymentScheme(t *testing.T) {
 		if strings.Contains(strings.Join(a.Header.Values("Access-Control-Allow-Headers"), ","), "Payment") {
 			t.Errorf("%s: allowed without being asked: %v", path, a.Header)
 		}
+	}
+}
+
+// TestGiftsHaveNoReceipt shows a credential that is used up while the wallet fails, which lets requests
+// pass there: nobody paid for them.
+func TestGiftsHaveNoReceipt(t *testing.T) {
+	s := serve(t, "wallet node fake gifts", "l402 10 sat {\n\tuses 1\n\tprefetch off\n\ton_wallet_error pass\n}\ntest_upstream")
+	paid := s.buyPayment("/x")
+	if s.want(200, "GET", "/x", "Authorization", paid.credential()).Header.Get("Payment-Receipt") == "" {
+		t.Error("a paid answer has no receipt")
+	}
+	w, _ := fakes.Load("gifts")
+	w.(*fakeWallet).fail(func(context.Context) error { return errors.New("down") })
+	if a := s.want(200, "GET", "/x", "Authorization", paid.credential()); a.Header.Get("Payment-Receipt") != "" {
+		t.Error("a gift has the receipt of an earlier payment")
 	}
 }

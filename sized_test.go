@@ -2,6 +2,8 @@ package caddyl402
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -407,5 +409,22 @@ func TestEcashBuysTheSizeThatItPaidFor(t *testing.T) {
 	s.wantCode("wrong_request", "/nar/f", "X-Cashu", ecash)
 	if a := s.do("GET", "/nar/other", "X-Cashu", ecash); a.StatusCode == 200 {
 		t.Error("it opened another file")
+	}
+}
+
+// TestSizeAndBytesTogether uses up the bytes of a payment for a file: what is refused can be bought anew.
+func TestSizeAndBytesTogether(t *testing.T) {
+	site, dir := fileSite(t, "bytes 2MiB\n\ton_wallet_error pass")
+	s := serve(t, "wallet node fake both", site)
+	put(t, dir, "f", mib+mib/2)
+	token := s.buy("/nar/f").authorization()
+	s.want(200, "GET", "/nar/f", "Authorization", token)
+	s.wantCode("bytes_exhausted", "/nar/f", "Authorization", token)
+	s.wantPrice(5, "GET", "/nar/f", "Authorization", token)
+	// Where no invoice can be made, it is no gift: the upstream has worked already.
+	w, _ := fakes.Load("both")
+	w.(*fakeWallet).fail(func(context.Context) error { return errors.New("down") })
+	if a := s.do("GET", "/nar/f", "Authorization", token); a.StatusCode != http.StatusServiceUnavailable || len(a.body) > mib {
+		t.Errorf("got %d with %d bytes", a.StatusCode, len(a.body))
 	}
 }

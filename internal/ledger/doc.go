@@ -88,8 +88,8 @@
 //     in the payer's favor.
 //   - A Commit of a single use that fails because the storage does is taken back by a second record.
 //     If the process dies after the first was written and before the second, the use is spent.
-//   - Bytes: a request that began is counted to its end, so a payment's bytes can be exceeded by
-//     the responses under way, unless the caller ends them when AddBytes says so.
+//   - Bytes are spent before they are sent. A response that is longer than what this instance claimed
+//     claims more while it is sent; where there is no more, the caller ends it.
 //
 // Idempotency keys are kept in memory, by one instance.
 //

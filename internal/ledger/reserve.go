@@ -18,7 +18,7 @@ type UseRequest struct {
 	Limit Amount
 	// Cost is what the request takes. Uses must not be zero where uses are limited. Bytes may
 	// be zero while their number is unknown: then one byte must be left, and
-	// Reservation.AddBytes counts them as they go.
+	// Reservation.SpendBytes counts them as they go.
 	Cost Amount
 	// ValidUntil is the end of life that the payment bought, not one that a holder shortened:
 	// when it has passed by a day the traces of the payment are deleted. Zero means never.
@@ -254,22 +254,6 @@ func (r *Reservation) Release() {
 	t.endKey(r.key, false, time.Time{})
 	t.shard.mu.Unlock()
 	r.l.uses.inUse.Add(-1)
-}
-
-// AddBytes counts bytes of the response after Commit and returns how many this instance still has
-// at hand. A number below zero says that the payment's bytes may be spent: the caller decides
-// whether it ends the response.
-func (r *Reservation) AddBytes(n int64) (left int64) {
-	if r.replay {
-		return 1 << 60
-	}
-	t := r.t
-	t.shard.mu.Lock()
-	defer t.shard.mu.Unlock()
-	if n > 0 && r.state.Load() == resSpent && t.inc == r.inc {
-		r.l.uses.spend(t, Amount{Bytes: n})
-	}
-	return t.left().Bytes
 }
 
 // Remaining is what is left of the payment as this instance knows it, with this reservation

@@ -83,7 +83,9 @@ func TestIdempotency(t *testing.T) {
 		if err := r.Commit(t.Context()); err != nil || r.Remaining().Uses != 2 {
 			t.Fatalf("replay %d: %v, remaining %v", replays, err, r.Remaining())
 		}
-		r.AddBytes(5)
+		if err := r.SpendBytes(t.Context(), 5); err != nil {
+			t.Fatalf("bytes of replay %d: %v", replays, err)
+		}
 		if replays++; replays > 100 {
 			t.Fatal("a key is a free pass")
 		}

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"net"
 
@@ -27,8 +28,9 @@ func countBytes(conn net.Conn, buffered *bufio.ReadWriter, held *ledger.Reservat
 
 // Write implements net.Conn.
 func (c *countedConn) Write(b []byte) (int, error) {
-	if c.held.AddBytes(int64(len(b))) < 0 {
-		return 0, errors.Join(ErrBytesUsedUp, c.Close())
+	// The request is over for its server, so that its context says nothing.
+	if err := c.held.SpendBytes(context.Background(), int64(len(b))); err != nil {
+		return 0, errors.Join(ErrBytesUsedUp, err, c.Close())
 	}
 	return c.Conn.Write(b)
 }

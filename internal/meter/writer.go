@@ -157,9 +157,9 @@ func (w *Writer) count(n int64) error {
 	if w.limit.Bytes == 0 || !w.spent || w.r.Method == http.MethodHead {
 		return nil
 	}
-	if w.held.AddBytes(n) < 0 {
+	if err := w.held.SpendBytes(w.r.Context(), n); err != nil {
 		w.cut = true
-		return ErrBytesUsedUp
+		return errors.Join(ErrBytesUsedUp, err)
 	}
 	return nil
 }
