@@ -45,14 +45,14 @@ func (a *App) shopOf(r *http.Request) *front {
 	return made.(*front)
 }
 
-// manifestPath is where the request's host has its manifest; it is empty where it has none.
-func (a *App) manifestPath(r *http.Request) string {
+// described is where the request's host has its manifest and its text; both are empty where it has none.
+func (a *App) described(r *http.Request) (manifest, guide string) {
 	if s := a.shopOf(r); s != nil {
 		if c := s.counter(r); c != nil {
-			return c.path
+			return c.path, c.guide
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // page gives a document, which is made once.
@@ -92,12 +92,12 @@ func render(c *discovery.Catalog, kind document) ([]byte, error) {
 
 // catalog is the counter for those that write documents.
 func (c *counter) catalog() *discovery.Catalog {
-	catalog := &discovery.Catalog{Provider: discovery.Provider{Name: c.host}, ManifestPath: c.path}
+	catalog := &discovery.Catalog{Provider: discovery.Provider{Name: c.host}, ManifestPath: c.path, TextPath: c.guide}
 	if m := c.settings; m != nil {
 		p := &catalog.Provider
 		p.Description, p.URI, p.NodePubkey, p.Contact = m.Description, m.URI, m.NodePubkey, m.Contact
 		setNonzero(&p.Name, m.ProviderName)
-		catalog.OpenAPIPath, catalog.TextPath, catalog.Base = m.OpenAPI, m.LLMs, m.base
+		catalog.OpenAPIPath, catalog.Base = m.OpenAPI, m.base
 	}
 	for _, sign := range c.gates {
 		if route := sign.gate.listing(sign.place); route.Methods == nil || len(route.Methods) > 0 {

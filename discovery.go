@@ -120,7 +120,7 @@ func (h *Handler) listing(at place) discovery.Route {
 	route := discovery.Route{
 		Service: h.Service, Tier: h.Tier, Capabilities: h.Capabilities,
 		Paths: at.paths, Methods: h.listedMethods(at.methods), PriceMsat: uint64(h.price),
-		Payment: slices.Contains(h.Schemes, schemePayment),
+		Payment: slices.Contains(h.Schemes, schemePayment), NotMoney: h.notMoney,
 		Terms: discovery.Terms{
 			Text: h.terms().bought(), ValidSeconds: int64(time.Duration(h.Valid) / time.Second),
 			Uses: h.Uses, Bytes: h.Bytes,
@@ -207,9 +207,12 @@ func rateOf(events int, window time.Duration) *discovery.Rate {
 	return &discovery.Rate{Events: int64(events), WindowSeconds: max(1, int64(window/time.Second))}
 }
 
-// announce tells where the manifest is, on an answer that asks for money.
-func (h *Handler) announce(w http.ResponseWriter, r *http.Request) {
-	if path := h.app.manifestPath(r); path != "" {
-		w.Header().Add("Link", "<"+path+`>; rel="l402-manifest"`)
+// announce tells where the manifest is, on an answer that asks for money. It returns the place of the
+// manifest and of the text for language models, for the answer's body.
+func (h *Handler) announce(w http.ResponseWriter, r *http.Request) (manifest, guide string) {
+	manifest, guide = h.app.described(r)
+	if manifest != "" {
+		w.Header().Add("Link", "<"+manifest+`>; rel="l402-manifest"`)
 	}
+	return manifest, guide
 }

@@ -111,3 +111,45 @@ func TestManifestShowsOneHostAlone(t *testing.T) {
 		t.Error(a.body)
 	}
 }
+
+// TestText shows the text at its own place and at another one, with the same switches as the manifest.
+func TestText(t *testing.T) {
+	const gates = "l402 /premium/* 10 sat {\n\t\ttitle Premium\n\t}\n\tl402 /secret/* 20 sat {\n\t\thidden\n\t}\n\ttest_upstream"
+	s := serve(t, "wallet play sandbox", gates)
+	const place = "/.well-known/l402.txt"
+	a := s.want(200, "GET", place, "Origin", "https://agent.test")
+	for _, part := range []string{
+		"# ", "\n> ", "## Paid requests\n\n- [GET /premium/*](/premium/*): Premium. Price: 10 sat, valid for 24h. Of the sandbox.\n",
+		"Authorization: L402 <token>:<preimage>", "sandbox/pay", "[Manifest](/.well-known/l402.json)", "[Text](" + place + ")",
+	} {
+		if !strings.Contains(a.body, part) {
+			t.Errorf("%q is missing in %s", part, a.body)
+		}
+	}
+	if strings.Contains(a.body, "secret") || strings.Contains(a.body, "X-Cashu") {
+		t.Error("too much is told:", a.body)
+	}
+	if a.Header.Get("Content-Type") != "text/plain; charset=utf-8" || a.Header.Get("ETag") == "" || a.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Error(a.Header)
+	}
+	s.want(304, "GET", place, "If-None-Match", a.Header.Get("ETag"))
+
+	s.reload(s.config("wallet play sandbox", "l402_manifest {\n\t\tllms\n\t}\n\t"+gates))
+	moved := s.want(200, "GET", "/llms.txt")
+	if !strings.Contains(moved.body, "[Text](/llms.txt)") || s.want(200, "GET", place).body != moved.body {
+		t.Error(moved.body)
+	}
+	for _, off := range []string{"l402_manifest off\n\tl402 10 sat {\n\t\texempt none\n\t}", "l402 10 sat {\n\t\tmanifest off\n\t\texempt none\n\t}"} {
+		s.reload(s.config("wallet play sandbox", off+"\n\ttest_upstream"))
+		s.want(402, "GET", place)
+	}
+}
+
+func TestManifestPlacesDiffer(t *testing.T) {
+	for _, block := range []string{"l402_manifest /.well-known/l402.txt", "l402_manifest {\n\topenapi /.well-known/l402.txt\n}"} {
+		_, errs, err := printManifest(t, "a.example {\n"+block+"\nl402 1 sat\n}\n")
+		if err == nil || !strings.Contains(errs, "this is the path of the text already") {
+			t.Errorf("%s: %v %s", block, err, errs)
+		}
+	}
+}

@@ -28,10 +28,11 @@ func init() {
 //
 //	/.well-known/l402.json       the manifest of the L402 discovery specification
 //	/.well-known/l402-services   the list that directories read
+//	/.well-known/l402.txt        a text for language models, in the form of llms.txt
 //
 // What is for sale comes from the l402 handlers that requests to the host get to, from the matchers
 // on the way to them and from what they say in `discovery`. Where nothing is for sale, or all of it
-// is hidden, requests are passed on. Each l402 handler answers for these two paths as well, and each
+// is hidden, requests are passed on. Each l402 handler answers for these paths as well, and each
 // site of a Caddyfile with an l402 directive has them already; a handler of its own is for further
 // documents and for what to say of the provider. It is valid for all requests to the host, whichever
 // handler answers them.
@@ -65,7 +66,7 @@ type Manifest struct {
 	// read when the configuration is loaded.
 	OpenAPIFile string `json:"openapi_file,omitempty"`
 
-	// The path of a text for language models, such as "/llms.txt". Default: none.
+	// A further path of the text for language models, such as "/llms.txt". Default: none.
 	LLMs string `json:"llms,omitempty"`
 
 	// How long clients may keep the documents. Default: 5m.
@@ -96,7 +97,7 @@ func (m *Manifest) Provision(ctx caddy.Context) error {
 	if m.Off && !(&Manifest{Off: true}).same(m) {
 		return errors.New("off contradicts the other settings of l402_manifest: leave one of them out")
 	}
-	paths := map[string]string{discovery.ServicesPath: "the list of services"}
+	paths := map[string]string{discovery.ServicesPath: "the list of services", discovery.TextPath: "the text"}
 	for _, setting := range []struct{ name, path, document string }{
 		{"path", m.path(), "the manifest"}, {"openapi", m.OpenAPI, "the OpenAPI document"}, {"llms", m.LLMs, "the text"},
 	} {
@@ -106,7 +107,7 @@ func (m *Manifest) Provision(ctx caddy.Context) error {
 		if !strings.HasPrefix(setting.path, "/") || strings.ContainsAny(setting.path, "*{}?#<>\"% \t\r\n\\") {
 			return fmt.Errorf("%s %q: use one path that begins with a slash, such as /openapi.json", setting.name, setting.path)
 		}
-		if taken := paths[setting.path]; taken != "" {
+		if taken := paths[setting.path]; taken != "" && taken != setting.document {
 			return fmt.Errorf("%s %q: this is the path of %s already", setting.name, setting.path, taken)
 		}
 		paths[setting.path] = setting.document
@@ -177,6 +178,14 @@ func (m *Manifest) path() string {
 	return m.Path
 }
 
+// guide is where the text is; it knows the default of a nil Manifest, too.
+func (m *Manifest) guide() string {
+	if m == nil || m.LLMs == "" {
+		return discovery.TextPath
+	}
+	return m.LLMs
+}
+
 // ServeHTTP answers what is asked about things for sale.
 func (m *Manifest) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if kind := askedFor(r, m.kind); kind != noDocument && m.app.describe(w, r, kind) {
@@ -218,6 +227,8 @@ func wellKnown(path string) document {
 		return manifestDocument
 	case discovery.ServicesPath:
 		return servicesDocument
+	case discovery.TextPath:
+		return textDocument
 	}
 	return noDocument
 }

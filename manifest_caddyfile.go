@@ -89,7 +89,7 @@ var manifestOptions = map[string]func(*Manifest, *caddyfile.Dispenser) error{
 		return nil
 	},
 	"llms": func(m *Manifest, d *caddyfile.Dispenser) error {
-		m.LLMs = discovery.TextPath
+		m.LLMs = discovery.LLMsPath
 		if d.NextArg() {
 			m.LLMs = d.Val()
 		}

@@ -169,7 +169,8 @@ type Handler struct {
 	NoReceipts bool `json:"no_receipts,omitempty"`
 
 	// Leaves the description of what is for sale to others: by default this handler answers for
-	// /.well-known/l402.json and /.well-known/l402-services where such requests reach it.
+	// /.well-known/l402.json, /.well-known/l402-services and /.well-known/l402.txt where such
+	// requests reach it.
 	NoManifest bool `json:"no_manifest,omitempty"`
 
 	// How the route is described there. Default: by its paths, methods, price and terms.

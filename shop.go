@@ -253,6 +253,8 @@ type counter struct {
 	settings *Manifest // nil for none
 	// path is where the manifest can be had; it is empty where it cannot.
 	path string
+	// guide is where the text for language models can be had; it is empty where it cannot.
+	guide string
 	// host is the name that the configuration has for the host, or empty.
 	host string
 	// key is the same for requests that get the same documents.
@@ -305,8 +307,14 @@ func (s *shop) counter(r *http.Request) *counter {
 	if len(c.gates) == 0 {
 		return nil
 	}
-	if path := c.settings.path(); slices.ContainsFunc(open, func(p *place) bool { return p.reaches(path) }) {
+	reached := func(path string) bool {
+		return slices.ContainsFunc(open, func(p *place) bool { return p.reaches(path) })
+	}
+	if path := c.settings.path(); reached(path) {
 		c.path = path
+	}
+	if path := c.settings.guide(); reached(path) {
+		c.guide = path
 	}
 	c.key = string(key) + c.host
 	return c

@@ -28,10 +28,10 @@ asking any wallet, and prints one of the documents that a host has for clients:
   manifest   /.well-known/l402.json, the manifest of the L402 discovery specification
   services   /.well-known/l402-services, the list that directories read
   openapi    an OpenAPI document with prices
-  text       a text for language models, such as /llms.txt
+  text       /.well-known/l402.txt, a text for language models in the form of llms.txt
 
-The last two can be looked at before the site serves them. Routes that are hidden
-are in none of them.
+OpenAPI can be looked at before the site serves it. Routes that are hidden are in
+none of them.
 
 Where the configuration names several hosts, --host tells which one.`,
 		Example: `  caddy l402 manifest

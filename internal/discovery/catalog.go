@@ -17,7 +17,8 @@ const (
 	ManifestPath = "/.well-known/l402.json"
 	ServicesPath = "/.well-known/l402-services"
 	OpenAPIPath  = "/openapi.json"
-	TextPath     = "/llms.txt"
+	TextPath     = "/.well-known/l402.txt"
+	LLMsPath     = "/llms.txt"
 )
 
 // AnyPath is the pattern of a route that its path does not tell apart from others.
@@ -65,6 +66,8 @@ type Route struct {
 	Payment bool
 	// Ecash is what ecash the route takes besides Lightning; nil for none.
 	Ecash *Ecash
+	// NotMoney says that the invoices are of the sandbox.
+	NotMoney bool
 	// Fiat is the price of all requests where it is in a currency, such as "0.02 USD"; else empty.
 	Fiat string
 	// Terms are what a payment buys.

@@ -247,7 +247,7 @@ func TestText(t *testing.T) {
 		"Example: `POST /v1/chat` with the body `{\"model\":\"m\"}`",
 		"Price: depends on the request.",
 		"Authorization: L402 <token>:<preimage>",
-		"[Manifest](/.well-known/l402.json)",
+		"[Manifest](/.well-known/l402.json)", "[Text](/llms.txt)", "## How to pay\n\n1. ", "Accept: application/json", "`WWW-Authenticate: Payment …`",
 	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is missing in\n%s", part, text)
@@ -298,5 +298,25 @@ func TestParseOpenAPIRefuses(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// TestTextTellsTheWaysToPay that are offered, and no others.
+func TestTextTellsTheWaysToPay(t *testing.T) {
+	amount := func(msat uint64) string { return fmt.Sprint(msat) }
+	words := map[string]string{"ecash": "`X-Cashu`", "payment": "Payment …", "sandbox": "sandbox/pay"}
+	for name, route := range map[string]discovery.Route{
+		"none": {}, "ecash": {Ecash: &discovery.Ecash{Unit: "sat", Mints: []string{"https://mint.example"}}}, "payment": {Payment: true}, "sandbox": {NotMoney: true},
+	} {
+		route.Service, route.PriceMsat = "a", 1000
+		text := string((&discovery.Catalog{Routes: []discovery.Route{route}}).Text(amount))
+		for of, word := range words {
+			if strings.Contains(text, word) != (of == name) {
+				t.Errorf("%s: %q is %v in\n%s", name, word, of != name, text)
+			}
+		}
+		if !strings.Contains(text, "Authorization: L402 <token>:<preimage>") || !strings.Contains(text, "## If it does not work\n\n- ") {
+			t.Errorf("%s: %s", name, text)
+		}
 	}
 }

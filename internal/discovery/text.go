@@ -27,31 +27,13 @@ func (c *Catalog) Text(amount func(msat uint64) string) []byte {
 			b.WriteString("\n")
 		}
 	}
-	b.WriteString(`
-## How to pay
-
-1. Send the request without a credential. The answer is 402 with the header
-   ` + "`WWW-Authenticate: L402 macaroon=\"<token>\", invoice=\"<BOLT 11 invoice>\", …`" + `
-   and a body in JSON for ` + "`Accept: application/json`" + `. What the invoice says is the price.
-2. Pay the invoice with a Lightning wallet, which then tells the preimage: 64 hex digits.
-3. Repeat the request with the header ` + "`Authorization: L402 <token>:<preimage>`" + `.
-   The same header works for further requests for as long as the terms say.
-`)
-	if len(c.methods("")) > 1 {
-		b.WriteString(`
-Where ecash is taken it pays without Lightning: the answer 402 has a request in the header ` + "`X-Cashu`" + ` (NUT-18).
-Repeat the request with ` + "`X-Cashu: <token>`" + `, a token of one of the mints that is worth at least the price.
-The answer has change in ` + "`X-Cashu`" + `, and in ` + "`X-L402-Token`" + ` what to send as ` + "`Authorization`" + ` from then on.
-`)
-	}
-	b.WriteString(`
-## Documents
-
-`)
+	c.writePayment(&b)
+	b.WriteString("\n## Documents\n\n")
 	for _, doc := range []struct{ name, path, about string }{
 		{"Manifest", c.ManifestPath, "services, prices and caveats, in JSON"},
 		{"Services", ServicesPath, "endpoints and prices for directories, in JSON"},
 		{"OpenAPI", c.OpenAPIPath, "requests and prices, OpenAPI in JSON"},
+		{"Text", c.TextPath, "this text"},
 	} {
 		if doc.path != "" {
 			fmt.Fprintf(&b, "- [%s](%s): %s\n", doc.name, doc.path, doc.about)
@@ -98,6 +80,9 @@ func (r resource) words(amount func(uint64) string) []string {
 	}
 	if r.Free != nil {
 		list = append(list, fmt.Sprintf("Free: %d requests in %d seconds for each client.", r.Free.Events, r.Free.WindowSeconds))
+	}
+	if r.NotMoney {
+		list = append(list, "Of the sandbox.")
 	}
 	return list
 }
