@@ -93,14 +93,15 @@ func (h *Handler) bought(r *http.Request, line string) {
 	}
 }
 
-// askForEcash adds the request for ecash to an answer. An answer that carries change has none.
-func (h *Handler) askForEcash(w http.ResponseWriter, r *http.Request, price lnwire.MilliSatoshi) {
+// askForEcash adds the request for ecash to an answer. An answer that carries change has none. It returns
+// whether it asks.
+func (h *Handler) askForEcash(w http.ResponseWriter, r *http.Request, price lnwire.MilliSatoshi) bool {
 	if h.till == nil || len(w.Header()[headerCashu]) > 0 {
-		return
+		return false
 	}
 	amount, ok := h.till.amount(price)
 	if !ok {
-		return
+		return false
 	}
 	request := token.Request{Amount: amount, Unit: h.till.unit, Mints: h.till.mints}
 	if key := h.till.house.LockKey(); h.till.offline && key != nil {
@@ -118,6 +119,7 @@ func (h *Handler) askForEcash(w http.ResponseWriter, r *http.Request, price lnwi
 	if err != nil && cashuLogged.due() {
 		h.logger.Error("no request for ecash can be written", zap.Error(err))
 	}
+	return err == nil
 }
 
 // cashuLogged bounds how often what cannot happen is reported.

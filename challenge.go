@@ -66,8 +66,8 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroon []byte, inv *wallets.Invoice, refusal error) error {
 	challenge := l402.Challenge{Macaroon: macaroon, Invoice: inv.PaymentRequest}
 	id := h.writeChallenge(w.Header(), r, challenge, inv)
-	h.announce(w, r)
-	h.askForEcash(w, r, to.price)
+	manifest, guide := h.announce(w, r)
+	ecash := h.askForEcash(w, r, to.price)
 	token := encodeToken(macaroon)
 	return h.answer(w, r, paymentRequired(refusal, &paywall.Offer{
 		Service: h.Service, Tier: to.tier, Offers: h.alternatives(r),
@@ -84,6 +84,9 @@ func (h *Handler) offer(w http.ResponseWriter, r *http.Request, to deal, macaroo
 		Bytes:          to.bytes,
 		NotMoney:       h.notMoney,
 		Subject:        h.subject(r),
+		Ecash:          ecash,
+		Manifest:       manifest,
+		Guide:          guide,
 		Address:        h.pageAddress(r),
 		Checkout:       h.offerCheckout(w, r, to, token, refusal),
 	}))

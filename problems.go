@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-l402/caddy-l402/internal/pricing"
 	"github.com/caddy-l402/caddy-l402/internal/watch"
 	"github.com/caddy-l402/caddy-l402/l402"
+	"github.com/caddy-l402/caddy-l402/l402/payment"
 )
 
 // The codes of problems that are not refusals of a token. They are stable.
@@ -44,11 +45,40 @@ const (
 	cureLater = "Try again after the time that Retry-After tells."
 )
 
+// What cures refusals that another payment does not cure, or not first.
+const (
+	cureToken   = "If you paid, do not pay again: send `Authorization: L402 <token>:<preimage>`, the token as it came."
+	cureCaveats = "Send the token without the caveats that were added to it. If there are none, pay the invoice."
+	cureBack    = "If you paid, do not pay again: send the challenge back as it came, with the preimage as 64 lower-case hex digits."
+)
+
+// refusalCures are these cures, by the code of the refusal.
+var refusalCures = map[string]string{
+	l402.Code(l402.ErrPreimageMissing): "If the token's invoice is paid, send its preimage too: " +
+		"`Authorization: L402 <token>:<preimage>`. Else pay the invoice.",
+	l402.Code(l402.ErrPreimageMismatch):       "Send the preimage of this very token's invoice. Paying again does not help.",
+	l402.Code(l402.ErrMalformedCredential):    cureToken,
+	l402.Code(l402.ErrMalformedToken):         cureToken,
+	l402.Code(l402.ErrTokenTooLong):           cureToken,
+	l402.Code(l402.ErrUnknownCaveat):          cureCaveats,
+	l402.Code(l402.ErrMalformedCaveat):        cureCaveats,
+	l402.Code(l402.ErrConflictingCaveats):     cureCaveats,
+	l402.Code(l402.ErrWrongHost):              "Use the token at the host that it was bought for, or pay the invoice for this one.",
+	l402.Code(l402.ErrWrongPath):              "Use the token at the path that it was bought for, or pay the invoice for this one.",
+	l402.Code(l402.ErrRevoked):                "Ask the operator why, or pay the invoice for a new token.",
+	l402.Code(payment.ErrMalformedCredential): cureBack,
+	l402.Code(payment.ErrTooLong):             cureBack,
+	l402.Code(payment.ErrInvalidChallenge):    cureBack,
+}
+
 // paymentRequired is the 402 for a refusal.
 func paymentRequired(refusal error, offer *paywall.Offer) *paywall.Problem {
 	p := &paywall.Problem{
 		Status: http.StatusPaymentRequired, Title: "Payment Required",
 		Code: l402.Code(refusal), Detail: refusal.Error(), Cure: curePay, Offer: offer,
+	}
+	if cure, ok := refusalCures[p.Code]; ok {
+		p.Cure, p.CureFirst = cure, true
 	}
 	switch {
 	case errors.Is(refusal, l402.ErrNoCredential):

@@ -27,6 +27,8 @@ type Problem struct {
 	Detail string
 	// Cure says what the client can do.
 	Cure string
+	// CureFirst is set where a payment may be for nothing before the client tried the cure.
+	CureFirst bool
 	// RetryAfter is when to come again; zero where that is not the cure.
 	RetryAfter time.Duration
 	// Offer is what can be paid; nil where nothing can.
@@ -67,6 +69,11 @@ type Offer struct {
 	NotMoney bool
 	// Subject says to people what is sold, such as "example.com".
 	Subject string
+	// Ecash is set where the answer asks for ecash, too.
+	Ecash bool
+	// Manifest and Guide are the paths of the host's manifest and of its text for language models;
+	// empty where there are none.
+	Manifest, Guide string
 	// Address is where a browser gets the payment page for this; empty where it gets none.
 	Address string
 	// Checkout is set for a browser that can go on by itself after the payment.
@@ -152,6 +159,8 @@ type document struct {
 	Code   string `json:"code"`
 	Cure   string `json:"cure,omitempty"`
 
+	Steps []string `json:"steps,omitempty"`
+
 	Service        string     `json:"service,omitempty"`
 	Tier           *uint8     `json:"tier,omitempty"`
 	PriceMsat      uint64     `json:"price_msat,omitempty"`
@@ -169,6 +178,10 @@ type document struct {
 	Netrc          string     `json:"netrc,omitempty"`
 
 	Offers []offerDocument `json:"offers,omitempty"`
+
+	OtherWays []way  `json:"other_ways,omitempty"`
+	Manifest  string `json:"manifest,omitempty"`
+	Guide     string `json:"guide,omitempty"`
 }
 
 // JSON is the problem as application/problem+json, for answers that Write does not make.
@@ -189,6 +202,7 @@ func jsonBody(p *Problem) []byte {
 		expires := o.InvoiceExpires.UTC()
 		doc.InvoiceExpires, doc.Terms, doc.NotMoney = &expires, o.Terms, o.NotMoney
 		doc.Uses, doc.Bytes, doc.PriceFiat = o.Uses, o.Bytes, o.Fiat
+		doc.Steps, doc.OtherWays, doc.Manifest, doc.Guide = p.steps(), p.ways(), o.Manifest, o.Guide
 		for _, a := range o.Offers {
 			doc.Offers = append(doc.Offers, offerDocument{
 				a.Name, uint64(a.Price), a.Tier, a.Uses, a.Bytes, int64(a.Valid / time.Second), a.Terms, "X-L402-Offer: " + a.Name,
