@@ -173,7 +173,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	args := d.RemainingArgs()
 	if len(args) != 2 {
-		return d.Errf("expected a price such as `l402 /premium/* 10 sat`, got %d words where number and unit belong", len(args))
+		return noPrice(d, args)
 	}
 	h.Price = args[0] + " " + args[1]
 	if _, err := readAmount(h.Price); err != nil {
@@ -185,7 +185,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		option := d.Val()
 		parse, ok := options[option]
 		if !ok {
-			return d.Errf("unknown option %q of l402", option)
+			return unknownOption(d, "l402", optionNames(options)...)
 		}
 		if seen[option] && option != "exempt" && option != "example" && !repeatable[option] {
 			return d.Errf("option %q of l402 is given twice", option)
@@ -199,6 +199,33 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("`exempt none` contradicts the other `exempt` line")
 	}
 	return nil
+}
+
+// noPrice says what is missing where number and unit should stand.
+func noPrice(d *caddyfile.Dispenser, args []string) error {
+	const example = "such as `l402 /premium/* 10 sat`"
+	if len(args) == 0 {
+		return d.Errf("there is no price: write a number and a unit, %s", example)
+	}
+	if len(args) == 1 {
+		unit := strings.TrimLeft(args[0], "0123456789.")
+		number := strings.TrimSuffix(args[0], unit)
+		switch {
+		case unit == "":
+			return d.Errf("price %q has no unit: write `%s sat` (or msat, btc or a currency)", number, number)
+		case number != "" && strings.Trim(unit, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "":
+			return d.Errf("price %q: write number and unit apart: `%s %s`", args[0], number, unit)
+		}
+		return d.Errf("price %q: write a number and then a unit or the code of a currency, %s", args[0], example)
+	}
+	if last := args[len(args)-1]; strings.HasPrefix(last, "/") || strings.HasPrefix(last, "@") {
+		return d.Errf("matcher %s stands behind the price: write it before, %s", last, example)
+	}
+	if strings.HasPrefix(args[0], "/") {
+		return d.Errf("l402 takes one matcher and a price: name several paths in a matcher, such as " +
+			"`@paid path /a /b` and `l402 @paid 10 sat`")
+	}
+	return d.Errf("expected a price, %s, got %q", example, strings.Join(args, " "))
 }
 
 // repeatable are the lines that add to a list; a second number of uses is refused by parseUses.

@@ -33,7 +33,7 @@ func (a *App) parseCashu(d *caddyfile.Dispenser) error {
 		return d.Err("cashu is given twice: put everything into one block")
 	}
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("cashu has a block: write `cashu {`, and in it `mint %s`", d.Val())
 	}
 	c := new(Cashu)
 	a.Cashu = c
@@ -69,7 +69,8 @@ func (a *App) parseCashu(d *caddyfile.Dispenser) error {
 		case "redeem_to":
 			c.RedeemTo, err = parseRedemption(d)
 		default:
-			return d.Errf("unknown option %q of cashu", option)
+			return unknownOption(d, "cashu", "mint", "unit", "seed", "timeout", "max_fee", "require_dleq", "request_b", "p2pk",
+				"redeem_to")
 		}
 		if err != nil {
 			return err
@@ -89,13 +90,13 @@ func parseP2PK(d *caddyfile.Dispenser, into **CashuP2PK) error {
 	*into = p
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
-		switch option := d.Val(); option {
+		switch d.Val() {
 		case "max_value":
 			err = amountText(d, &p.MaxValue)
 		case "max_age":
 			err = duration(d, &p.MaxAge)
 		default:
-			return d.Errf("unknown option %q of p2pk", option)
+			return unknownOption(d, "p2pk", "max_value", "max_age")
 		}
 		if err != nil {
 			return err

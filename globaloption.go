@@ -61,7 +61,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	first := ""
 	for d.NextBlock(0) {
-		switch option := d.Val(); option {
+		switch d.Val() {
 		case "wallet":
 			name, err := a.parseWallet(d)
 			if err != nil {
@@ -110,7 +110,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return err
 			}
 		default:
-			return d.Errf("unknown global option %q of l402", option)
+			return unknownOption(d, "the global option l402",
+				"wallet", "default_wallet", "secret", "wallet_timeout", "page", "cashu", "rates", "show_fiat", "pricer", "notify")
 		}
 	}
 	if len(a.WalletsRaw) > 1 {
@@ -133,6 +134,9 @@ func (a *App) parseWallet(d *caddyfile.Dispenser) (name string, err error) {
 		return "", d.Errf("wallet %q is declared twice", name)
 	}
 	if _, err := caddy.GetModule("l402.wallets." + adapter); err != nil {
+		if _, err := caddy.GetModule("l402.wallets." + name); err == nil {
+			return "", d.Errf("the wallet has no name: write one before the adapter, such as `wallet main %s %s`", name, adapter)
+		}
 		return "", d.Errf("unknown wallet adapter %q; there is %s", adapter, adapterNames())
 	}
 	module, err := caddyfile.UnmarshalModule(d, "l402.wallets."+adapter)

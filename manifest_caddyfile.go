@@ -53,7 +53,7 @@ func (m *Manifest) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		option := d.Val()
 		parse, ok := manifestOptions[option]
 		if !ok {
-			return d.Errf("unknown option %q of l402_manifest", option)
+			return unknownOption(d, "l402_manifest", optionNames(manifestOptions)...)
 		}
 		if seen[option] {
 			return d.Errf("option %q of l402_manifest is given twice", option)

@@ -33,7 +33,7 @@ func (a *App) parseRates(d *caddyfile.Dispenser) error {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
-		switch option := d.Val(); option {
+		switch d.Val() {
 		case "source":
 			err = s.parseSource(d)
 		case "min_sources":
@@ -56,7 +56,7 @@ func (a *App) parseRates(d *caddyfile.Dispenser) error {
 		case "round":
 			err = word(d, &s.Round)
 		default:
-			return d.Errf("unknown option %q of rates", option)
+			return unknownOption(d, "rates", "source", "min_sources", "max_age", "max_spread", "max_change", "refresh", "timeout", "round")
 		}
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (a *App) parsePricer(d *caddyfile.Dispenser) error {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
-		switch option := d.Val(); option {
+		switch d.Val() {
 		case "timeout":
 			err = duration(d, &p.Timeout)
 		case "cache":
@@ -143,7 +143,7 @@ func (a *App) parsePricer(d *caddyfile.Dispenser) error {
 		case "secret":
 			err = word(d, &p.Secret)
 		default:
-			return d.Errf("unknown option %q of pricer", option)
+			return unknownOption(d, "pricer", "timeout", "cache", "headers", "ca", "insecure", "secret")
 		}
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ func parseRedemption(d *caddyfile.Dispenser) (*Redemption, error) {
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
-		switch option := d.Val(); option {
+		switch d.Val() {
 		case "above":
 			err = redeemAmount(d, &r.Above)
 		case "min":
@@ -39,7 +39,7 @@ func parseRedemption(d *caddyfile.Dispenser) (*Redemption, error) {
 				err = d.Errf("max_fee: %v", bad)
 			}
 		default:
-			err = d.Errf("unknown option %q of redeem_to", option)
+			err = unknownOption(d, "redeem_to", "above", "min", "keep", "every", "max_fee")
 		}
 		if err != nil {
 			return nil, err

@@ -36,11 +36,11 @@ func Parse(number, unit string) (lnwire.MilliSatoshi, error) {
 	// nothing bounds.
 	if number == "" || len(number) > 32 || strings.Trim(number, "0123456789.") != "" ||
 		strings.Count(number, ".") > 1 || strings.Trim(number, ".") != number {
-		return 0, fmt.Errorf("%w: %q is not a number like 10 or 0.5", ErrAmount, number)
+		return 0, notANumber(number)
 	}
 	value, ok := new(big.Rat).SetString(number)
 	if !ok {
-		return 0, fmt.Errorf("%w: %q is not a number like 10 or 0.5", ErrAmount, number)
+		return 0, notANumber(number)
 	}
 	value.Mul(value, new(big.Rat).SetInt64(worth))
 	switch {
@@ -52,6 +52,15 @@ func Parse(number, unit string) (lnwire.MilliSatoshi, error) {
 		return 0, fmt.Errorf("%w: %s %s is more than all bitcoins", ErrAmount, number, unit)
 	}
 	return lnwire.MilliSatoshi(value.Num().Uint64()), nil
+}
+
+// notANumber says what is wrong with a number. Many people write commas in numbers, and what they
+// mean by them differs.
+func notANumber(number string) error {
+	if strings.Contains(number, ",") {
+		return fmt.Errorf("%w: %q has a comma: write thousands without a sign (1000), and parts with a point (0.5)", ErrAmount, number)
+	}
+	return fmt.Errorf("%w: %q is not a number like 10 or 0.5", ErrAmount, number)
 }
 
 // ParseText reads an amount in one string with a blank between number and unit: "10 sat".
