@@ -23,7 +23,7 @@ var usual = wallets.InvoiceRequest{Amount: 21_000, Memo: "a cup", Expiry: time.M
 
 func create(t testing.TB, w *Wallet) *wallets.Invoice {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	for {
 		inv, err := w.CreateInvoice(ctx, usual)
@@ -203,7 +203,7 @@ func TestPairingWhoseLastMessageWasLost(t *testing.T) {
 		p, env := newPeer(t, lndtest.InvoiceRights), wallettest.NewEnv(t)
 		keep(t, env, pairing{local: key(), remote: p.data.LocalKey().PubKey()})
 		w := p.open(t, env)
-		w.session.dialTimeout = 6 * time.Second
+		w.session.dialTimeout = 30 * time.Second // stretching the phrase is work for a busy machine
 		create(t, w)
 		if !stored(t, env).confirmed {
 			t.Error("the pairing is not confirmed")
