@@ -127,7 +127,7 @@ func (s *sized) guard(next caddyhttp.Handler, sold uint64) caddyhttp.Handler {
 		return next
 	}
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method != http.MethodGet {
+		if !strings.EqualFold(r.Method, http.MethodGet) {
 			return next.ServeHTTP(w, r)
 		}
 		if strings.Contains(r.Header.Get("Range"), ",") {

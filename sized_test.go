@@ -428,3 +428,25 @@ func TestSizeAndBytesTogether(t *testing.T) {
 		t.Errorf("got %d with %d bytes", a.StatusCode, len(a.body))
 	}
 }
+
+// TestGrownAnswersInAnyCase asks with "get" for an answer that has grown since it was sold.
+func TestGrownAnswersInAnyCase(t *testing.T) {
+	var size atomic.Int64
+	size.Store(100)
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.FormatInt(size.Load(), 10))
+		if r.Method != http.MethodHead {
+			_, _ = io.WriteString(w, strings.Repeat("x", int(size.Load())))
+		}
+	}))
+	t.Cleanup(behind.Close)
+	s := serve(t, "wallet play sandbox", "l402 1 sat {\n\tper KiB 1 sat\n\tlimit off\n}\nreverse_proxy "+behind.URL)
+	token := s.buy("/f").authorization()
+	s.want(200, "get", "/f", "Authorization", token)
+	size.Store(mib)
+	for _, method := range []string{"GET", "get", "Get"} {
+		if a := s.do(method, "/f", "Authorization", token); a.StatusCode != 402 || len(a.body) > mib/2 {
+			t.Errorf("%s gives %d with %d bytes for the price of 100", method, a.StatusCode, len(a.body))
+		}
+	}
+}

@@ -20,8 +20,10 @@ func decodeCommand() *cobra.Command {
 Says what a text of the L402 protocol means:
 
   a token         a macaroon in base64 or hex
-  a challenge     L402 macaroon="…", invoice="…", or the header line WWW-Authenticate
-  a credential    L402 <token>:<preimage>, or a header line such as Authorization
+  a challenge     L402 macaroon="…", invoice="…", or Payment id="…", …, or the header
+                  line WWW-Authenticate
+  a credential    L402 <token>:<preimage>, or Payment <credential>, or a header line
+                  such as Authorization
   an invoice      lnbc…, BOLT 11 or BOLT 12
 
 With "-" the text comes from the standard input, which may also hold all headers

@@ -87,7 +87,9 @@ func (q *Question) text() string {
 func clean(value string) string { return strings.NewReplacer("\r", " ", "\n", " ").Replace(value) }
 
 // secretHeaders may hold credentials, which no program is told.
-var secretHeaders = []string{"Authorization", "Proxy-Authorization", "Payment-Authorization", "Cookie", "X-Cashu"}
+var secretHeaders = []string{
+	"Authorization", "Proxy-Authorization", "Payment-Authorization", "Macaroon", "Grpc-Metadata-Macaroon", "Cookie", "X-Cashu",
+}
 
 // CheckHeader gives the canonical name of a header that a program may be told, or an error.
 func CheckHeader(name string) (string, error) {

@@ -77,7 +77,7 @@ func TestCheckHeader(t *testing.T) {
 	if name, err := CheckHeader("accept-language"); err != nil || name != "Accept-Language" {
 		t.Error(name, err)
 	}
-	for _, name := range []string{"", "a b", "a:b", "host", "Authorization", "cookie", "proxy-authorization", "X-Cashu", strings.Repeat("a", 65)} {
+	for _, name := range []string{"", "a b", "a:b", "host", "Authorization", "cookie", "proxy-authorization", "X-Cashu", "macaroon", "Grpc-Metadata-Macaroon", "payment-authorization", strings.Repeat("a", 65)} {
 		if _, err := CheckHeader(name); err == nil {
 			t.Errorf("%q was taken", name)
 		}
