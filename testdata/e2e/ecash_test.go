@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -182,5 +184,57 @@ func TestCashuTS(t *testing.T) {
 				t.Errorf("%d requests reached the upstream, want 2", n)
 			}
 		})
+	}
+}
+
+// TestEcashAtTwoInstances brings the same ecash fifty times at once to two instances on one storage: it
+// buys one use. Asked by many for the seed, they show it once.
+func TestEcashAtTwoInstances(t *testing.T) {
+	t.Parallel()
+	m := startMint(t, nil, 0)
+	w := m.NewWallet(t)
+	if err := w.Buy(t.Context(), 128, nil); err != nil {
+		t.Fatal(err)
+	}
+	up := upstream.Start(t)
+	options := gateway.Options{
+		Binary: caddy, Site: shop(up, "uses 1", "limit off"), Storage: t.TempDir(),
+		Global: "l402 {\n\twallet play sandbox\n\tcashu {\n\t\tmint " + m.URL + "\n\t\tp2pk {\n\t\t\tmax_value 100 sat\n\t\t}\n\t}\n}",
+	}
+	gateways := []*gateway.Gateway{gateway.Start(t, options), gateway.Start(t, options)}
+	for round := range 3 {
+		text, err := w.Send(t.Context(), 10, "--no-fees")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		var passed atomic.Int32
+		for i := range 50 {
+			all.Go(func() {
+				resp, err := gateways[i%2].Try(t.Context(), http.MethodGet, "/premium/a", client.With("X-Cashu", text))
+				if err != nil {
+					t.Error(err)
+				} else if resp.StatusCode == http.StatusOK {
+					passed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := passed.Load(); n != 1 || up.Count() != round+1 {
+			t.Fatalf("round %d: %d passed, and %d requests went on", round, n, up.Count())
+		}
+	}
+	var shown atomic.Int32
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() {
+			if _, err := gateways[i%2].Admin(t.Context(), http.MethodPost, "/l402/cashu/seed", "application/json", []byte(`{"of":"payments"}`)); err == nil {
+				shown.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := shown.Load(); n != 1 {
+		t.Errorf("the seed was shown %d times", n)
 	}
 }
