@@ -102,6 +102,10 @@ func (a *App) redeemPurse(ctx context.Context, logger *zap.Logger, job redeem.Jo
 	for _, d := range done {
 		logger.Info("ecash redeemed", zap.String("mint", job.Purse.MintURL()), zap.String("unit", job.Purse.Unit()),
 			zap.Uint64("amount", d.Amount), zap.Uint64("fee", d.Fee), zap.String("to", d.Target), zap.String("why", d.Why))
+		if d.Unproven {
+			logger.Error("the mint says that it has paid and proves it by nothing: see whether the payment arrived",
+				zap.String("mint", job.Purse.MintURL()), zap.String("payment_hash", d.Hash), zap.String("to", d.Target))
+		}
 	}
 	if errors.Is(err, redeem.ErrInFlight) || errors.Is(err, redeem.ErrTooLittle) {
 		return nil

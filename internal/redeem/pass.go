@@ -172,17 +172,17 @@ func (p *pass) drive(ctx context.Context) (*Redemption, error) {
 	case err != nil:
 		return nil, p.abandon(ctx, err)
 	case payment.Paid:
-		return p.paid(ctx, payment.Fee)
+		return p.paid(ctx, payment)
 	}
 	payment, err = p.job.Purse.Pay(ctx, p.state.Invoice, current.MaxFee)
 	if err == nil && payment.Paid {
-		return p.paid(ctx, payment.Fee)
+		return p.paid(ctx, payment)
 	}
 	// Whatever the error says: while the purse has the payment, it may still be made.
 	known, lookup := p.job.Purse.Payment(hash)
 	switch {
 	case lookup == nil && known.Paid:
-		return p.paid(ctx, known.Fee)
+		return p.paid(ctx, known)
 	case lookup == nil:
 		return nil, p.inFlight(err)
 	case errors.Is(lookup, purse.ErrNotFound):
@@ -194,19 +194,30 @@ func (p *pass) drive(ctx context.Context) (*Redemption, error) {
 // late ends a redemption whose invoice can no longer be paid and of which the purse knows nothing. The
 // purse may have forgotten a payment that was made long ago; then the target has it.
 func (p *pass) late(ctx context.Context, hash [32]byte) (*Redemption, error) {
-	if p.job.Target.Lookup != nil && p.job.Target.Name == p.state.Current.Target {
-		status, err := p.job.Target.Lookup(ctx, hash)
-		if err == nil && status.State == wallets.StateSettled {
-			return p.paid(ctx, 0)
-		}
+	if p.arrived(ctx, hash) {
+		return p.end(ctx, 0, false)
 	}
 	return nil, p.abandon(ctx, mint.ErrExpired)
 }
 
-// paid writes the end of a redemption.
-func (p *pass) paid(ctx context.Context, fee uint64) (*Redemption, error) {
+// arrived tells whether the target says that it was paid.
+func (p *pass) arrived(ctx context.Context, hash [32]byte) bool {
+	if p.job.Target.Lookup == nil || p.job.Target.Name != p.state.Current.Target {
+		return false
+	}
+	status, err := p.job.Target.Lookup(ctx, hash)
+	return err == nil && status.State == wallets.StateSettled
+}
+
+// paid ends a redemption of which the mint says that it is paid. Without a preimage that may be a lie.
+func (p *pass) paid(ctx context.Context, payment *purse.Payment) (*Redemption, error) {
+	return p.end(ctx, payment.Fee, payment.Preimage == nil && !p.arrived(ctx, payment.Hash))
+}
+
+// end writes the end of a redemption.
+func (p *pass) end(ctx context.Context, fee uint64, unproven bool) (*Redemption, error) {
 	done := *p.state.Current
-	done.Fee, done.Ended = fee, p.engine.opts.Now()
+	done.Fee, done.Ended, done.Unproven = fee, p.engine.opts.Now(), unproven
 	next := p.state
 	next.Current, next.Invoice, next.Expires = nil, "", time.Time{}
 	next.Last = append([]Redemption{done}, next.Last[:min(len(next.Last), kept-1)]...)

@@ -1,6 +1,7 @@
 package redeem
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,6 +46,38 @@ func TestThreshold(t *testing.T) {
 	}
 	if len(w.told) != 1 || w.told[0] != nil {
 		t.Errorf("told %v", w.told)
+	}
+}
+
+// A mint that takes the ecash and pays nobody has no preimage to show, and the target has not been paid.
+func TestMintPretendsToPay(t *testing.T) {
+	for name, v := range map[string]struct {
+		payment  minttest.Payment
+		arrives  wallets.State
+		unproven bool
+	}{
+		"pretends":           {minttest.Pretend, wallets.StatePending, true},
+		"pays, and no proof": {minttest.Pretend, wallets.StateSettled, false},
+		"pays, with proof":   {minttest.Succeed, wallets.StatePending, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, minttest.Options{FeeReserve: 3, LightningFee: 1})
+			p := w.open(above)
+			asked := 0
+			p.job.Target.Lookup = func(context.Context, [32]byte) (*wallets.Status, error) {
+				asked++
+				return &wallets.Status{State: v.arrives}, nil
+			}
+			w.fund(p, 128)
+			w.mint.SetPayment(v.payment)
+			done, err := p.Run(t.Context(), p.job)
+			if err != nil || len(done) != 1 || done[0].Unproven != v.unproven {
+				t.Errorf("got %+v, %v", done, err)
+			}
+			if (asked > 0) != (v.payment == minttest.Pretend) {
+				t.Errorf("the target was asked %d times", asked)
+			}
+		})
 	}
 }
 

@@ -37,6 +37,9 @@ type Redemption struct {
 	MaxFee uint64 `json:"max_fee"`
 	// Fee is what it did cost, with the mint's fee for inputs, in the purse's unit.
 	Fee uint64 `json:"fee,omitempty"`
+	// Unproven says that the mint gave no preimage, and that the target did not say either that
+	// it was paid.
+	Unproven bool `json:"unproven,omitempty"`
 	// Why is what made it due: above, every or asked.
 	Why string `json:"why"`
 	// Begun and Ended are when it was stored and when it was paid.

@@ -31,6 +31,7 @@ type meltQuote struct {
 	inputs      []token.Proof
 	blanks      []token.Blinded
 	change      []signature
+	pretended   bool
 }
 
 // Preimage is what an invoice of this mint's node is paid with.
@@ -193,7 +194,7 @@ func (m *Mint) meltJSON(q *meltQuote) any {
 	}
 	if q.state == "PAID" {
 		for n := range m.counter + 1 {
-			if p := m.preimage(n); sha256.Sum256(p[:]) == q.hash {
+			if p := m.preimage(n); !q.pretended && sha256.Sum256(p[:]) == q.hash {
 				out["payment_preimage"] = hex.EncodeToString(p[:])
 			}
 		}
@@ -251,7 +252,8 @@ func (m *Mint) melt(body []byte, kind Kind) (any, error) {
 	if m.payment == Stall {
 		return m.meltJSON(q), nil
 	}
-	if err := m.settle(q, m.payment == Succeed, kind); err != nil {
+	q.pretended = m.payment == Pretend
+	if err := m.settle(q, m.payment == Succeed || q.pretended, kind); err != nil {
 		return nil, err
 	}
 	if q.state != "PAID" {
@@ -318,7 +320,7 @@ func (m *Mint) Payments() map[[32]byte][]uint64 {
 	defer m.mu.Unlock()
 	out := make(map[[32]byte][]uint64)
 	for _, q := range m.melts {
-		if q.state == "PAID" {
+		if q.state == "PAID" && !q.pretended {
 			out[q.hash] = append(out[q.hash], q.amount)
 		}
 	}

@@ -58,6 +58,8 @@ const (
 	Fail
 	// Stall leaves them in flight until Settle.
 	Stall
+	// Pretend takes the ecash and says that it has paid.
+	Pretend
 )
 
 // Mint is the mint. Its methods are safe for concurrent use.

@@ -197,6 +197,14 @@ type Verdict struct {
 // Examine says who can spend a proof, given whose keys are ours. A plain secret is known to the
 // payer, so that both can. Errors wrap ErrLock.
 func Examine(p Proof, ours []*ecash.PublicKey, now time.Time) (Verdict, error) {
+	mine := make(map[[32]byte]bool, len(ours))
+	for _, k := range ours {
+		mine[xOnly(k)] = true
+	}
+	return examine(p, mine, now)
+}
+
+func examine(p Proof, mine map[[32]byte]bool, now time.Time) (Verdict, error) {
 	c, err := ParseCondition(p.Secret)
 	if err != nil {
 		return Verdict{}, err
@@ -207,10 +215,6 @@ func Examine(p Proof, ours []*ecash.PublicKey, now time.Time) (Verdict, error) {
 	l, err := c.Lock()
 	if err != nil {
 		return Verdict{}, err
-	}
-	mine := make(map[[32]byte]bool, len(ours))
-	for _, k := range ours {
-		mine[xOnly(k)] = true
 	}
 	v := Verdict{Locked: true, SigAll: l.SigAll}
 	own, others := split(l.Keys, mine)

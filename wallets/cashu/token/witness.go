@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/btcsuite/btcd/btcec/v2/schnorr"
@@ -69,15 +71,17 @@ func (t Transaction) message() string {
 // locks name (NUT-11), with whatever witness they came with, and without DLEQ. Proofs that need
 // nothing stay as they are. Errors wrap ErrLock, or ErrNotOurs where our keys are not enough.
 func (t Transaction) Sign(keys []*ecash.PrivateKey, now time.Time) ([]Proof, error) {
-	ours := make([]*ecash.PublicKey, len(keys))
-	for i, k := range keys {
-		ours[i] = k.PubKey()
-	}
+	// Computed once, and not for plain ecash: strangers choose how much of what there is.
+	ring := sync.OnceValue(func() *ring { return newRing(keys) })
 	out := make([]Proof, len(t.Inputs))
 	var all bool
 	for i, p := range t.Inputs {
 		out[i] = p.ForMint()
-		v, err := Examine(p, ours, now)
+		c, err := ParseCondition(p.Secret)
+		if err == nil && c == nil {
+			continue
+		}
+		v, err := examine(p, ring().mine, now)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("signing input %d: %w", i, err)
@@ -86,7 +90,7 @@ func (t Transaction) Sign(keys []*ecash.PrivateKey, now time.Time) ([]Proof, err
 		case v.SigAll:
 			all = true
 		case v.Locked:
-			if out[i].Witness, err = addSignatures(p, p.Secret, keys); err != nil {
+			if out[i].Witness, err = ring().addSignatures(p, p.Secret); err != nil {
 				return nil, fmt.Errorf("signing input %d: %w", i, err)
 			}
 		}
@@ -98,13 +102,29 @@ func (t Transaction) Sign(keys []*ecash.PrivateKey, now time.Time) ([]Proof, err
 		return nil, fmt.Errorf("signing inputs: %w", err)
 	}
 	var err error
-	if out[0].Witness, err = addSignatures(t.Inputs[0], t.message(), keys); err != nil {
+	if out[0].Witness, err = ring().addSignatures(t.Inputs[0], t.message()); err != nil {
 		return nil, fmt.Errorf("signing inputs: %w", err)
 	}
 	return out, nil
 }
 
-func addSignatures(p Proof, message string, keys []*ecash.PrivateKey) (string, error) {
+// ring are our keys, which locks name by their x coordinate.
+type ring struct {
+	mine    map[[32]byte]bool
+	private map[[32]byte]*ecash.PrivateKey
+}
+
+func newRing(keys []*ecash.PrivateKey) *ring {
+	r := &ring{mine: make(map[[32]byte]bool, len(keys)), private: make(map[[32]byte]*ecash.PrivateKey, len(keys))}
+	for _, k := range keys {
+		x := xOnly(k.PubKey())
+		r.mine[x], r.private[x] = true, k
+	}
+	return r
+}
+
+// addSignatures adds a signature of each of our keys that the lock names.
+func (r *ring) addSignatures(p Proof, message string) (string, error) {
 	c, err := ParseCondition(p.Secret)
 	if err != nil {
 		return "", err
@@ -113,17 +133,15 @@ func addSignatures(p Proof, message string, keys []*ecash.PrivateKey) (string, e
 	if err != nil {
 		return "", err
 	}
-	named := make(map[[32]byte]bool)
-	for _, k := range append(append([]*ecash.PublicKey(nil), l.Keys...), l.RefundKeys...) {
-		named[xOnly(k)] = true
-	}
 	w := witnessOf(p.Witness)
 	hash := sha256.Sum256([]byte(message))
-	for _, k := range keys {
-		if !named[xOnly(k.PubKey())] {
+	signed := make(map[[32]byte]bool)
+	for _, named := range slices.Concat(l.Keys, l.RefundKeys) {
+		k := r.private[xOnly(named)]
+		if k == nil || signed[xOnly(named)] {
 			continue
 		}
-		delete(named, xOnly(k.PubKey())) // one signature for each key
+		signed[xOnly(named)] = true
 		sig, err := schnorr.Sign(k, hash[:])
 		if err != nil {
 			return "", fmt.Errorf("signing: %w", err)

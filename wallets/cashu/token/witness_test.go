@@ -113,7 +113,7 @@ func TestOneKeyCannotSignTwice(t *testing.T) {
 	p := newProof(t, secretOf(t, Condition{Kind: KindP2PK, Data: hexKey(us), Tags: [][]string{{"pubkeys", hexKey(other)}, {"n_sigs", "2"}}}), 1, newKey(t))
 	var err error
 	for range 2 {
-		if p.Witness, err = addSignatures(p, p.Secret, []*ecash.PrivateKey{us}); err != nil {
+		if p.Witness, err = newRing([]*ecash.PrivateKey{us}).addSignatures(p, p.Secret); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,6 +127,64 @@ func TestOneKeyCannotSignTwice(t *testing.T) {
 		p.Witness = garbage
 		if err := (Transaction{Inputs: []Proof{p}}).Satisfied(time.Now()); !errors.Is(err, ErrWitness) {
 			t.Errorf("%q: got %v", garbage, err)
+		}
+	}
+}
+
+// manyLocked are as many proofs as a stranger gets into a header, locked to the first of some keys.
+func manyLocked(t testing.TB, keys []*ecash.PrivateKey) Transaction {
+	t.Helper()
+	secret, err := (&Condition{Kind: KindP2PK, Nonce: "n", Data: hexKey(keys[0])}).Secret()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out Transaction
+	for range 50 {
+		out.Inputs = append(out.Inputs, Proof{Amount: 1, KeysetID: "00ffffffffffffff", Secret: secret, C: keys[0].PubKey()})
+	}
+	return out
+}
+
+func someKeys(t testing.TB, n int) (keys []*ecash.PrivateKey) {
+	t.Helper()
+	for range n {
+		key, err := ecash.NewBlindingFactor()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// What a stranger's proofs cost to sign does not grow with the product of proofs and keys: a public key
+// is computed once, and none for ecash that is not locked.
+func TestAttackManyLocked(t *testing.T) {
+	keys := someKeys(t, 64)
+	tx := manyLocked(t, keys)
+	allocs := func(tx Transaction, keys []*ecash.PrivateKey) float64 {
+		return testing.AllocsPerRun(2, func() {
+			if _, err := tx.Sign(keys, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	few, many := allocs(tx, keys[:1]), allocs(tx, keys)
+	if limit := few + 64*20 + 50*20; many > limit {
+		t.Errorf("%v allocations with 64 keys, %v with one", many, few)
+	}
+	plain := Transaction{Inputs: []Proof{{Amount: 1, KeysetID: "00ffffffffffffff", Secret: "s", C: keys[0].PubKey()}}}
+	if n := allocs(plain, keys); n > 10 {
+		t.Errorf("%v allocations for ecash without a lock", n)
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	keys := someKeys(b, 64)
+	tx := manyLocked(b, keys)
+	for b.Loop() {
+		if _, err := tx.Sign(keys, time.Now()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
