@@ -187,9 +187,9 @@ func TestCashuTS(t *testing.T) {
 	}
 }
 
-// TestEcashAtTwoInstances brings the same ecash fifty times at once to two instances on one storage: it
+// TestEcashRacesAtTwoInstances brings the same ecash fifty times at once to two instances on one storage: it
 // buys one use. Asked by many for the seed, they show it once.
-func TestEcashAtTwoInstances(t *testing.T) {
+func TestEcashRacesAtTwoInstances(t *testing.T) {
 	t.Parallel()
 	m := startMint(t, nil, 0)
 	w := m.NewWallet(t)
