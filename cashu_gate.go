@@ -21,41 +21,51 @@ import (
 	"github.com/caddy-l402/caddy-l402/wallets/cashu/token"
 )
 
-// cashIn serves a request that pays with ecash. It is swapped for ours first; what it bought is an
-// L402 token like any other, which the answer carries and this request is then served with. So a use
-// is charged, and given back, as for everybody else, and the payer need not pay for each request.
-func (h *Handler) cashIn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, texts []string) error {
+// cash takes ecash for what a request is about. The deal gets its quote. Where it returns no sale the
+// request is answered, and the error is for Caddy.
+func (h *Handler) cash(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to *deal, texts []string) (*cashSale, error) {
 	if err := refusedBefore(r); err != nil {
-		return err // its headers are set
+		return nil, err // its headers are set
 	}
 	// Counted before anything is done, and forgiven when it turns out to be a payment.
 	if wait := h.limiter.Allow(clientAddr(r), h.rate(), time.Now()); wait > 0 {
 		metrics.limited(h.Service)
-		return h.answer(w, r, tooMuchEcash(wait))
+		return nil, h.answer(w, r, tooMuchEcash(wait))
 	}
 	if h.app.books.Ledger() == nil {
-		return h.uncountable(w, r, ledger.ErrUnavailable)
+		return nil, h.uncountable(w, r, ledger.ErrUnavailable)
 	}
-	if err := h.quote(r, next, &to); err != nil {
-		return h.nobodyToPay(w, r, err)
+	if err := h.quote(r, next, to); err != nil {
+		return nil, h.nobodyToPay(w, r, err)
 	}
 	bound, ok := h.bindings(r)
 	if !ok {
-		return h.answer(w, r, unsellable())
+		return nil, h.answer(w, r, unsellable())
 	}
 	into, err := h.app.redemption.purseName(r, to.tenant)
 	if err != nil {
-		return h.nobodyToPay(w, r, err)
+		return nil, h.nobodyToPay(w, r, err)
 	}
-	s := &cashSale{handler: h, bound: bound, deal: to, purse: into}
+	s := &cashSale{handler: h, bound: bound, deal: *to, purse: into}
 	err = h.take(r.Context(), s, texts)
 	if err == nil {
 		err = h.hand(r.Context(), s)
 	}
 	if err != nil {
-		return h.refuseEcash(w, r, to, err)
+		return nil, h.refuseEcash(w, r, *to, err)
 	}
 	h.limiter.Forgive(clientAddr(r), h.rate(), time.Now())
+	return s, nil
+}
+
+// cashIn serves a request that pays with ecash. It is swapped for ours first; what it bought is an
+// L402 token like any other, which the answer carries and this request is then served with. So a use
+// is charged, and given back, as for everybody else, and the payer need not pay for each request.
+func (h *Handler) cashIn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to deal, texts []string) error {
+	s, err := h.cash(w, r, next, &to, texts)
+	if s == nil {
+		return err
+	}
 	h.giveChange(w, s)
 	w.Header().Set(headerToken, s.line)
 	exposeCashu(w, r)
@@ -177,7 +187,7 @@ func (h *Handler) hand(ctx context.Context, s *cashSale) error {
 	if err != nil {
 		return err
 	}
-	s.line = l402.FormatAuthorization(macaroon, s.preimage)
+	s.macaroon, s.line = macaroon, l402.FormatAuthorization(macaroon, s.preimage)
 	if book := h.app.books.Ledger(); book != nil {
 		h.app.record(book, ledger.Settlement{
 			PaymentHash: s.hash, Time: s.at, Service: h.Service, Tier: s.deal.tier,
@@ -189,16 +199,22 @@ func (h *Handler) hand(ctx context.Context, s *cashSale) error {
 
 // giveChange adds the change, which is the payer's whatever becomes of the request.
 func (h *Handler) giveChange(w http.ResponseWriter, s *cashSale) {
+	if text := h.changeOf(s); text != "" {
+		w.Header().Set(headerCashu, text)
+	}
+}
+
+// changeOf is the change as text; empty where there is none.
+func (h *Handler) changeOf(s *cashSale) string {
 	if s.receipt.Change == nil {
-		return
+		return ""
 	}
 	text, err := s.receipt.Change.Encode()
 	if err != nil {
 		// The same token brought again gives the same change.
 		h.logger.Error("change cannot be written", zap.Error(err))
-		return
 	}
-	w.Header().Set(headerCashu, text)
+	return text
 }
 
 // refuseEcash answers a payment that was not taken, or not yet.
@@ -207,6 +223,12 @@ func (h *Handler) refuseEcash(w http.ResponseWriter, r *http.Request, to deal, e
 		return caddyhttp.Error(499, r.Context().Err()) // the client went away; nobody reads this
 	}
 	p := ecashRefused(err)
+	if h.isCheckout(r) && p.Status < 500 {
+		p.Cure = cureEcashForm
+	}
+	if h.isCheckout(r) && markOf(r) == checkoutMark {
+		p.Back = backTo(r)
+	}
 	if p.Status < 500 {
 		metrics.refused(h.Service, p.Code)
 		h.askForEcash(w, r, to.price)

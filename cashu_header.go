@@ -96,16 +96,12 @@ func (h *Handler) bought(r *http.Request, line string) {
 // askForEcash adds the request for ecash to an answer. An answer that carries change has none. It returns
 // whether it asks.
 func (h *Handler) askForEcash(w http.ResponseWriter, r *http.Request, price lnwire.MilliSatoshi) bool {
-	if h.till == nil || len(w.Header()[headerCashu]) > 0 {
+	if len(w.Header()[headerCashu]) > 0 {
 		return false
 	}
-	amount, ok := h.till.amount(price)
-	if !ok {
+	request := h.ecashRequest(price)
+	if request == nil {
 		return false
-	}
-	request := token.Request{Amount: amount, Unit: h.till.unit, Mints: h.till.mints}
-	if key := h.till.house.LockKey(); h.till.offline && key != nil {
-		request.Lock = &token.LockOption{Kind: token.KindP2PK, Data: hex.EncodeToString(key.SerializeCompressed())}
 	}
 	text, err := request.Encode()
 	if err == nil {
@@ -120,6 +116,22 @@ func (h *Handler) askForEcash(w http.ResponseWriter, r *http.Request, price lnwi
 		h.logger.Error("no request for ecash can be written", zap.Error(err))
 	}
 	return err == nil
+}
+
+// ecashRequest asks for ecash over a price; nil where it cannot be paid so.
+func (h *Handler) ecashRequest(price lnwire.MilliSatoshi) *token.Request {
+	if h.till == nil {
+		return nil
+	}
+	amount, ok := h.till.amount(price)
+	if !ok {
+		return nil
+	}
+	request := &token.Request{Amount: amount, Unit: h.till.unit, Mints: h.till.mints}
+	if key := h.till.house.LockKey(); h.till.offline && key != nil {
+		request.Lock = &token.LockOption{Kind: token.KindP2PK, Data: hex.EncodeToString(key.SerializeCompressed())}
+	}
+	return request
 }
 
 // cashuLogged bounds how often what cannot happen is reported.

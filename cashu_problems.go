@@ -39,8 +39,9 @@ var (
 )
 
 const (
-	cureEcash = "Send ecash as the header X-Cashu of this answer asks for, as `X-Cashu: cashuB…`."
-	cureOther = "Pay with other ecash, or pay the Lightning invoice that a request without ecash gets."
+	cureEcash     = "Send ecash as the header X-Cashu of this answer asks for, as `X-Cashu: cashuB…`."
+	cureEcashForm = "Go back and put in other ecash, or pay the Lightning invoice there."
+	cureOther     = "Pay with other ecash, or pay the Lightning invoice that a request without ecash gets."
 )
 
 // ecashProblems are the refusals of ecash, the first that fits. What the mint may have done without

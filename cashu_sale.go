@@ -33,7 +33,8 @@ type cashSale struct {
 	preimage lntypes.Preimage
 	hash     lntypes.Hash
 	at       time.Time // when what was bought begins
-	line     string    // the L402 token as in Authorization
+	macaroon []byte    // the L402 token
+	line     string    // the same as in Authorization
 }
 
 // saleNote is kept with the payment: what was bought, and on which terms.

@@ -29,6 +29,7 @@ import (
 //	            wallet cannot tell that it was paid
 //	do=pay      pays in the sandbox
 //	do=netrc    the token's line for a netrc, once it is paid, and the cookie too
+//	do=ecash    pays with ecash=…, gives the cookie, and leads back to the page
 const (
 	// checkoutMark marks a checkout of a page that answered GET, and formMark one of a page that
 	// answered something else, which loading it again would not repeat.
@@ -97,7 +98,7 @@ func (h *Handler) offerCheckout(w http.ResponseWriter, r *http.Request, to deal,
 	if h.forms&l402.FormCookie == 0 || r.Method == http.MethodHead || !paywall.Navigates(r) {
 		return nil
 	}
-	c := &paywall.Checkout{Sandbox: sandboxOf(r, to) != nil, Blind: to.cashier != nil && to.cashier.Blind(), Netrc: h.hasLine(r, token)}
+	c := &paywall.Checkout{Ecash: h.offerEcash(to), Sandbox: sandboxOf(r, to) != nil, Blind: to.cashier != nil && to.cashier.Blind(), Netrc: h.hasLine(r, token)}
 	if refusal == l402.ErrPreimageMissing {
 		// Nobody knows whether the last token was paid. It must not be lost for a fresh one.
 		var grant l402.Grant
@@ -172,6 +173,9 @@ func (h *Handler) serveCheckout(w http.ResponseWriter, r *http.Request) error {
 	if c.refusal != nil && !errors.Is(c.refusal, l402.ErrPreimageMismatch) {
 		return h.refuseCheckout(w, r, c)
 	}
+	if c.do == "ecash" {
+		return h.serveEcashForm(w, r, c)
+	}
 	if err := c.deal.open(); err != nil {
 		return h.nobodyToPay(w, r, err)
 	}
@@ -214,7 +218,7 @@ func (h *Handler) readCheckout(w http.ResponseWriter, r *http.Request) (*checkou
 	}
 	c := &checkout{do: r.PostForm.Get("do"), proof: strings.ToLower(strings.TrimSpace(r.PostForm.Get("preimage")))}
 	switch c.do {
-	case "watch", "poll", "paid", "pay", "netrc":
+	case "watch", "poll", "paid", "pay", "netrc", "ecash":
 	default:
 		return nil, errBadCheckout
 	}

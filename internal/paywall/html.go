@@ -24,8 +24,18 @@ type Checkout struct {
 	Blind bool
 	// Netrc says that the gate gives the token's line for a netrc after the payment.
 	Netrc bool
+	// Ecash is what ecash the gate takes from the page's form, or nil.
+	Ecash *Ecash
 	// Sandbox says that the gate can pay by itself, with what is not money.
 	Sandbox bool
+}
+
+// Ecash is how a person can pay with ecash.
+type Ecash struct {
+	// Request asks for it as all wallets read it (NUT-18), Unified as a unified URI has it (NUT-26).
+	Request, Unified string
+	// Mints are those whose ecash is taken.
+	Mints []string
 }
 
 // refreshEvery is how often a page without scripts looks for its payment, in seconds.
@@ -91,6 +101,7 @@ func view(p *Problem, look *Look, nonce string) *View {
 	o := p.Offer
 	if o == nil {
 		v.Heading, v.Notice, v.Cure, v.Netrc = p.Title, p.Detail, p.Cure, p.Netrc
+		v.Change, v.Back = p.Change, p.Back
 		v.Retry = int64((p.RetryAfter + time.Second - 1) / time.Second)
 		return v
 	}
@@ -100,7 +111,7 @@ func view(p *Problem, look *Look, nonce string) *View {
 		// html/template knows no lightning: scheme and would blank it; an invoice is bech32 and
 		// was checked to be, so that nothing can break out of it, and the context's escaping
 		// remains.
-		URI: template.URL("lightning:" + o.Invoice), QR: qrCode("lightning:"+o.Invoice, words.QR),
+		URI: template.URL("lightning:" + o.Invoice), QR: qrCode(strings.ToUpper("lightning:"+o.Invoice), words.QR),
 		Token: o.Macaroon, Expires: o.InvoiceExpires.UTC().Format(time.RFC3339),
 		Clock:    o.InvoiceExpires.UTC().Format("15:04:05 UTC"),
 		Seconds:  max(0, int64(time.Until(o.InvoiceExpires)/time.Second)),
@@ -113,8 +124,9 @@ func view(p *Problem, look *Look, nonce string) *View {
 	}
 	if o.Checkout != nil {
 		v.Script, v.Back = script, o.Checkout.Back
-		// A page that asks for a preimage must not go away while it is typed.
-		if o.Checkout.Back != "" && !o.Checkout.Blind {
+		v.Offer.Ecash = ecashView(o, len(v.Offer.QR)+len(look.logo), words)
+		// A page that asks for a preimage or for ecash must not go away while it is typed.
+		if o.Checkout.Back != "" && !o.Checkout.Blind && o.Checkout.Ecash == nil {
 			v.Retry = refreshEvery
 		}
 	}

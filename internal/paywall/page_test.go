@@ -103,6 +103,9 @@ func TestPageIsSmall(t *testing.T) {
 		w := render(offered(func(o *Offer) {
 			o.Invoice, o.NotMoney = bech32(n), true
 			o.Checkout.Blind, o.Checkout.Sandbox, o.Checkout.Earlier = true, true, o.Macaroon
+			if n <= 600 {
+				o.Checkout.Ecash = &Ecash{Request: "creqA" + strings.Repeat("aB3_", 40), Unified: "CREQB1" + strings.Repeat("Q", 180), Mints: []string{"https://mint.example.com"}}
+			}
 		}))
 		size, drawn := w.Body.Len(), strings.Contains(w.Body.String(), "<svg")
 		t.Logf("invoice of %d letters: %d bytes, drawn %v", n, size, drawn)
@@ -261,7 +264,7 @@ func TestOwnTemplate(t *testing.T) {
 
 // TestQRCode reads the drawing back and compares it with the code.
 func TestQRCode(t *testing.T) {
-	svg := string(qrCode("lightning:"+bech32(60), "a <label>"))
+	svg := string(qrCode("LIGHTNING:"+strings.ToUpper(bech32(60)), "a <label>"))
 	if !strings.Contains(svg, `aria-label="a &lt;label&gt;"`) {
 		t.Error(svg[:100])
 	}
@@ -344,4 +347,58 @@ func FuzzPage(f *testing.F) {
 			t.Fatal(body)
 		}
 	})
+}
+
+// TestPageTakesEcash looks for the ways to pay with ecash, which stand behind the invoice.
+func TestPageTakesEcash(t *testing.T) {
+	p := offered(func(o *Offer) {
+		o.Checkout.Ecash = &Ecash{Request: "creqApWFhCmF1Y3NhdA", Unified: "CREQB1QYQQ", Mints: []string{"https://mint.example.com", "https://x.example/\"><b>"}}
+	})
+	body := render(p).Body.String()
+	for _, want := range []string{
+		`<details id="ecash">`, `<textarea id="creq" readonly`, ">creqApWFhCmF1Y3NhdA</textarea>", `name="ecash" required`,
+		`<label for="ecashtoken">`, `name="do" value="ecash"`, "<code>https://mint.example.com</code>",
+		`href="bitcoin:?lightning=lnbc210n1`, `&amp;creq=CREQB1QYQQ"`, `href="lightning:lnbc210n1`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	if strings.Count(body, "<svg") != 2 || strings.Index(body, "QR code of the Lightning") > strings.Index(body, "QR code of the request") {
+		t.Error("the invoice's code is not the first of two")
+	}
+	if strings.Contains(body, "<b>") {
+		t.Error("a mint's name breaks out")
+	}
+	if strings.Contains(body, `http-equiv="refresh"`) {
+		t.Error("the page goes away while ecash is pasted")
+	}
+	if body := render(offered(nil)).Body.String(); strings.Contains(body, "ecash") {
+		t.Error("ecash where none is taken")
+	}
+}
+
+// TestChangeIsNeverLost shows change on every page, whatever an operator's template leaves out.
+func TestChangeIsNeverLost(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "own.html")
+	for _, source := range []string{"<title>{{.Heading}}</title>", `<title>Mine</title>{{template "payment" .}}`, "<i>{{.Change}}</i>"} {
+		if err := os.WriteFile(name, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		look, err := NewLook(Settings{Template: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := render(&Problem{Status: 200, Code: "paid", Title: "Paid", Change: "cashuBo2FtdGh0", Back: "./a", Look: look}).Body.String()
+		if !strings.Contains(body, "cashuBo2FtdGh0") {
+			t.Errorf("the template %q loses the change", source)
+		}
+	}
+	p := &Problem{Status: 200, Code: "paid", Title: "Paid", Change: "cashuBo2FtdGh0", Back: "./a"}
+	if body := render(p).Body.String(); !strings.Contains(body, `href="./a">Continue</a>`) || strings.Contains(body, "<script") {
+		t.Error(body)
+	}
+	if text := write(p, "GET", "Accept", "text/plain").Body.String(); !strings.Contains(text, "\ncashuBo2FtdGh0\n") {
+		t.Error(text)
+	}
 }

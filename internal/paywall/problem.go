@@ -35,6 +35,10 @@ type Problem struct {
 	Offer *Offer
 	// Netrc is a line for a netrc, for whoever paid and asked for it.
 	Netrc string
+	// Change is ecash that belongs to whoever paid with more, for a person.
+	Change string
+	// Back leads a person back to the page, where there is no offer; it may be empty.
+	Back string
 	// Look is how the page for browsers looks; nil is the built-in look.
 	Look *Look
 }

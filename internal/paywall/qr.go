@@ -18,13 +18,13 @@ const (
 )
 
 // qrCode draws a text as an SVG element, or returns nothing for a text that is too long. Invoices and
-// their scheme are drawn in upper case, which makes the code smaller (alphanumeric mode) and which
-// bech32 (BIP 173) allows.
+// their scheme come in upper case, which makes the code smaller (alphanumeric mode) and which bech32
+// (BIP 173) allows.
 func qrCode(text, label string) template.HTML {
 	if len(text) > maxQRText {
 		return ""
 	}
-	code, err := qr.Encode(strings.ToUpper(text), qr.L)
+	code, err := qr.Encode(text, qr.L)
 	if err != nil {
 		return ""
 	}

@@ -29,6 +29,9 @@ type Strings struct {
 	Netrc, NetrcHint string
 	// Offers names the list of what else can be had.
 	Offers string
+	// Ecash, EcashRequest, EcashHint and EcashButton are about paying with ecash, EcashWallet opens a
+	// wallet for it, EcashQR says what the image is, and Change what a token is.
+	Ecash, EcashRequest, EcashHint, EcashButton, EcashWallet, EcashQR, Change string
 	// NotMoney warns of the sandbox, and SandboxPay pays there.
 	NotMoney, SandboxPay string
 	// Notices are said above an offer, by the code of the refusal.
@@ -55,6 +58,10 @@ var English = Strings{
 	PreimageHint:   "Or enter the preimage (proof of payment) that your wallet shows: 64 digits and letters from a to f.",
 	PreimageButton: "Continue",
 	Netrc:          "Get the line for a netrc", NetrcHint: "After the payment, for curl, git, nix, pip, apt:",
+	Ecash:        "Pay with ecash",
+	EcashRequest: "Request for ecash", EcashQR: "QR code of the request for ecash",
+	EcashHint:   "Paste a token (cashuB…) that is worth at least the price, of",
+	EcashButton: "Pay with this token", EcashWallet: "Open in a wallet for ecash or Lightning", Change: "Change",
 	NotMoney:   "This is the sandbox: its invoices are not money. Do not pay them from a real wallet.",
 	SandboxPay: "Pay in the sandbox",
 	Offers:     "All offers",

@@ -3,6 +3,7 @@ package paywall
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -48,6 +49,9 @@ type View struct {
 	// Netrc is the line for a netrc where that was asked for; the template "payment" shows it.
 	Netrc string
 
+	// Change is ecash that belongs to the person, or empty; the template "payment" shows it.
+	Change string
+
 	// Nonce must stand in each <style> and <script>.
 	Nonce string
 	Style template.CSS
@@ -81,6 +85,8 @@ type OfferView struct {
 	Seconds        int64
 	// NotMoney is set for the sandbox, whose invoices are not money.
 	NotMoney bool
+	// Ecash is how to pay with ecash, or nil.
+	Ecash *EcashView
 	// Checkout is how the page goes on after the payment, or nil where the client has to do that.
 	Checkout *Checkout
 	// Offers are all that can be had here; empty where there is but one.
@@ -120,11 +126,13 @@ func samples() []*Problem {
 	}
 	offer.Fiat = "0.02 USD"
 	with := offer
-	with.NotMoney, with.Checkout = true, &Checkout{Action: "?l402-checkout", Back: "./", Earlier: "AgEE", Blind: true, Sandbox: true, Netrc: true}
+	with.NotMoney, with.Checkout = true, &Checkout{Action: "?l402-checkout", Back: "./", Earlier: "AgEE", Blind: true, Sandbox: true, Netrc: true,
+		Ecash: &Ecash{Request: "creqAsample", Unified: "creqb1sample", Mints: []string{"https://mint.example.com"}}}
 	return []*Problem{
 		{Status: 402, Code: "payment_required", Title: "Payment Required", Offer: &offer},
 		{Status: 402, Code: "payment_pending", Title: "Payment Required", Offer: &with},
 		{Status: 200, Code: "paid", Title: "Paid", Netrc: "machine example.com login l402 password AgEE"},
+		{Status: 200, Code: "paid", Title: "Paid", Change: "cashuBsample", Back: "./"},
 		{Status: 503, Code: "wallet_unavailable", Title: "Payments Unavailable", Detail: "Down.", Cure: "Wait.", RetryAfter: time.Second},
 	}
 }
@@ -133,6 +141,9 @@ func samples() []*Problem {
 func (l *Look) fill(v *View) ([]byte, error) {
 	var b bytes.Buffer
 	err := l.page.Execute(&b, v)
+	if err == nil && l.own && !strings.Contains(b.String(), v.Change) {
+		err = errors.New("it leaves out the payer's change: use the template \"payment\", or .Change")
+	}
 	if err != nil && l.own {
 		if l.Failed != nil {
 			l.Failed(err)

@@ -41,6 +41,9 @@ func textBody(p *Problem) []byte {
 	if p.Netrc != "" {
 		fmt.Fprintf(&b, "\n%s\n", p.Netrc)
 	}
+	if p.Change != "" {
+		fmt.Fprintf(&b, "\n%s\n", p.Change)
+	}
 	if p.Cure != "" {
 		fmt.Fprintf(&b, "\n%s\n", p.Cure)
 	}
