@@ -1,6 +1,9 @@
 package paywall
 
-import "html/template"
+import (
+	"html/template"
+	"strings"
+)
 
 // maxDrawn is how long the images of a page may be together with the code for ecash, so that the page
 // stays small.
@@ -24,11 +27,12 @@ func ecashView(o *Offer, drawn int, words *Strings) *EcashView {
 	if e == nil {
 		return nil
 	}
-	v := &EcashView{
-		Request: e.Request, Mints: e.Mints,
-		// Both are of letters and digits, so that nothing can break out.
-		URI: template.URL("bitcoin:?lightning=" + o.Invoice + "&creq=" + e.Unified),
+	// Both are of letters and digits, so that nothing can break out.
+	query := "creq=" + e.Unified
+	if !strings.HasPrefix(o.Invoice, "lni") { // BIP 321 has a word for offers, and none for BOLT 12 invoices
+		query = "lightning=" + o.Invoice + "&" + query
 	}
+	v := &EcashView{Request: e.Request, Mints: e.Mints, URI: template.URL("bitcoin:?" + query)}
 	// In its own letters: base64 has both cases.
 	if code := qrCode(e.Request, words.EcashQR); drawn+len(code) <= maxDrawn {
 		v.QR = code

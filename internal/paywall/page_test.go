@@ -373,6 +373,10 @@ func TestPageTakesEcash(t *testing.T) {
 	if strings.Contains(body, `http-equiv="refresh"`) {
 		t.Error("the page goes away while ecash is pasted")
 	}
+	p.Offer.Invoice = "lni1qqgds"
+	if body := render(p).Body.String(); !strings.Contains(body, `href="bitcoin:?creq=CREQB1QYQQ"`) {
+		t.Error("a BOLT 12 invoice stands in a unified URI")
+	}
 	if body := render(offered(nil)).Body.String(); strings.Contains(body, "ecash") {
 		t.Error("ecash where none is taken")
 	}
