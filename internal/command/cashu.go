@@ -63,7 +63,7 @@ func cashuSubcommand(use, short, long string, wantArgs int, more func(*pflag.Fla
 	prepare(cmd, func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) != wantArgs:
-			return usageError("it takes %d arguments, not %d", wantArgs, len(args))
+			return wrongArgs(use, wantArgs, args)
 		case !slices.Contains([]string{"text", "json"}, *format):
 			return usageError("--format %q: use text or json", *format)
 		}

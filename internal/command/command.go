@@ -3,6 +3,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-l402/caddy-l402/internal/adminapi"
 )
 
 // Name, Usage, Short and Long describe the command to Caddy.
@@ -25,17 +28,25 @@ Commands around the L402 gate, which charges for HTTP routes over Lightning.
 
 Each of them has a --help with examples:
 
-  caddy l402 demo    runs a gate on this machine to try it out; no money moves
-  caddy l402 get     requests a URL and pays for it
-  caddy l402 decode  explains a token, a challenge, a credential or an invoice
-  caddy l402 keys    lists, rotates and retires the keys that tokens are made with
-  caddy l402 revoke  makes tokens invalid that were sold
-  caddy l402 report  adds up what was paid
-  caddy l402 status  shows how a running gate does
-  caddy l402 wallet  tries the wallets of a configuration out
+To try it out, and to buy:
+
+  caddy l402 demo      runs a gate on this machine to try it out; no money moves
+  caddy l402 get       requests a URL and pays for it
+  caddy l402 purse     shows, fills and empties the ecash that get can pay with
+  caddy l402 decode    explains a token, a challenge, a credential or an invoice
+
+With a configuration file:
+
+  caddy l402 wallet    tries the wallets of a configuration out
   caddy l402 manifest  shows what a configuration tells clients about what it sells
-  caddy l402 cashu   shows and moves the ecash that was taken
-  caddy l402 purse   shows, fills and empties the ecash that get can pay with
+
+With a running Caddy, by its admin API:
+
+  caddy l402 status    shows how a running gate does
+  caddy l402 report    adds up what was paid
+  caddy l402 revoke    makes tokens invalid that were sold
+  caddy l402 keys      lists, rotates and retires the keys that tokens are made with
+  caddy l402 cashu     shows and moves the ecash that was taken
 `
 )
 
@@ -45,7 +56,7 @@ func Setup(cmd *cobra.Command) {
 	cmd.Args = cobra.ArbitraryArgs
 	prepare(cmd, func(_ context.Context, cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usageError("unknown command %q", args[0])
+			return usageError("unknown command %q: use %s", args[0], strings.ReplaceAll(Usage, "|", ", "))
 		}
 		return cmd.Help()
 	})
@@ -78,6 +89,9 @@ func finish(cmd *cobra.Command, err error) error {
 	}
 	code := codeOf(err)
 	if text := err.Error(); text != "" {
+		if errors.Is(err, adminapi.ErrUnreachable) && cmd.Flags().Lookup("address") != nil {
+			text += "; is Caddy running? Its admin API's address is taken from --address or --config"
+		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
 	}
 	if code == exitUsage {

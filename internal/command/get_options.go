@@ -122,7 +122,7 @@ func (o *getOptions) request(args []string, stdin io.Reader) (*client.Request, e
 // amount reads an amount; a number alone counts satoshi, and zero means nothing at all.
 func amount(flag, text string) (lnwire.MilliSatoshi, error) {
 	text = strings.TrimSpace(text)
-	if strings.Trim(text, "0123456789.") == "" {
+	if strings.Trim(text, "0123456789.,") == "" {
 		text += " sat"
 	}
 	if number, unit, _ := strings.Cut(text, " "); number == "0" && unit != "" {

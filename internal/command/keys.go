@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -67,7 +68,7 @@ func keysSubcommand(use, short string, wantArgs int, run keysRun) *cobra.Command
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	prepare(cmd, func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		if len(args) != wantArgs {
-			return usageError("it takes %d arguments, not %d", wantArgs, len(args))
+			return wrongArgs(use, wantArgs, args)
 		}
 		api, err := admin.client()
 		if err != nil {
@@ -135,4 +136,13 @@ func changeKey(ctx context.Context, api *adminapi.Client, path string, in any, t
 	}
 	_, err = fmt.Fprintf(out, text, id)
 	return err
+}
+
+// wrongArgs says what a command takes; use is its name with the one argument it may take at the end.
+func wrongArgs(use string, want int, args []string) error {
+	if want == 0 {
+		return usageError("it takes no arguments, not %q", args[0])
+	}
+	argument := strings.TrimSuffix(use[strings.LastIndex(use, "<")+1:], ">")
+	return usageError("it takes one argument, the %s, and got %d", argument, len(args))
 }

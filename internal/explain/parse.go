@@ -39,6 +39,8 @@ func (e *Explainer) Text(text string) (*Explanation, error) {
 	}
 	word, _, _ := strings.Cut(text, " ")
 	switch {
+	case isEcash(text):
+		return nil, fmt.Errorf("%w: it is Cashu ecash or a request for it, which wallets for ecash show", ErrUnknown)
 	case isScheme(word) && strings.Contains(strings.ToLower(text), "invoice="):
 		return e.challenges(http.Header{"Www-Authenticate": {text}})
 	case isPayment(word) && strings.Contains(strings.ToLower(text), "request="):
@@ -53,6 +55,11 @@ func (e *Explainer) Text(text string) (*Explanation, error) {
 
 func isScheme(word string) bool {
 	return strings.EqualFold(word, "L402") || strings.EqualFold(word, "LSAT")
+}
+
+// isEcash tells tokens of ecash (cashuA, cashuB) and requests for it (creqA, creqB) by how they begin.
+func isEcash(text string) bool {
+	return strings.HasPrefix(text, "cashu") || strings.HasPrefix(strings.ToLower(text), "creq")
 }
 
 func isInvoice(text string) bool {

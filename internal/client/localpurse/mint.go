@@ -1,11 +1,13 @@
 package localpurse
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -125,11 +127,15 @@ func (f *Folder) Find(ctx context.Context, s Spec) (Spec, error) {
 	}
 	switch len(fits) {
 	case 0:
-		return s, errors.New("the purse has no mint yet: name one")
+		return s, errors.New("the purse has no mint yet: name one by its URL")
 	case 1:
 		return fits[0], nil
 	}
-	return s, fmt.Errorf("the purse has %d mints: name one", len(fits))
+	var names []string
+	for _, k := range fits {
+		names = append(names, k.Mint+" ("+cmp.Or(k.Unit, "sat")+")")
+	}
+	return s, fmt.Errorf("the purse has %d mints: name one of %s", len(fits), strings.Join(names, ", "))
 }
 
 // ready opens the purse and brings what an earlier process left to its end.
