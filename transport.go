@@ -148,7 +148,7 @@ func (t *Transport) payer(app *App) (name string, _ *paying.Wallet, err error) {
 }
 
 // payingAdapters are the adapters whose wallets can pay.
-var payingAdapters = []string{"cln", "eclair", "lnbits", "lnc", "lnd", "nwc", "phoenixd", "sandbox"}
+var payingAdapters = []string{"cashu", "cln", "eclair", "lnbits", "lnc", "lnd", "nwc", "phoenixd", "sandbox"}
 
 // limits reads what one purchase may cost.
 func (t *Transport) limits(shopper *paying.Client) (err error) {

@@ -248,7 +248,7 @@ func TestTransportSettings(t *testing.T) {
 		"budget 5 sat/day": "max_price is missing",
 		"max_price 5 sat":  "budget is missing",
 		"max_price 5 sat\nbudget 5 sat/day\nwallet none":                        `wallet "none" is not declared`,
-		"max_price 5 sat\nbudget 5 sat/day\nwallet mute":                        "cannot pay: declare one of cln, eclair",
+		"max_price 5 sat\nbudget 5 sat/day\nwallet mute":                        "cannot pay: declare one of cashu, cln, eclair",
 		"max_price 5 eur\nbudget 5 sat/day":                                     "max_price",
 		"max_price 5 sat\nmax_fee -1 sat\nbudget 5 sat/day":                     "max_fee",
 		"max_price 5 sat\nbudget 5 sat":                                         "budget:",

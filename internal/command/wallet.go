@@ -182,7 +182,7 @@ func abilities(a walletcheck.Abilities) string {
 		word string
 	}{
 		{a.LookUp, "look payments up"}, {a.Subscribe, "tell of payments as they happen"},
-		{a.Hold, "hold payments"}, {a.Ping, "be pinged"}, {a.Pay, "pay (the gate never does)"},
+		{a.Hold, "hold payments"}, {a.Ping, "be pinged"}, {a.Pay, "pay (only transport l402 does)"},
 	} {
 		if ability.has {
 			words = append(words, ability.word)

@@ -64,7 +64,7 @@ type Abilities struct {
 	Subscribe bool `json:"subscribe"`
 	// Hold locks payments in before they are taken.
 	Hold bool `json:"hold"`
-	// Pay pays invoices; the gate never does.
+	// Pay pays invoices, which only the transport l402 does.
 	Pay bool `json:"pay"`
 	// Ping answers whether the peer is there without making an invoice.
 	Ping bool `json:"ping"`
