@@ -170,6 +170,9 @@ func (w *Wallet) resume(ctx context.Context) {
 	var complained time.Time
 	for p != nil && ctx.Err() == nil {
 		_, err := p.Resume(ctx)
+		if err == nil && p.Balance().Proofs > w.many {
+			err = p.Merge(ctx, w.many/2)
+		}
 		switch now := w.now(); {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, purse.ErrDisputed):

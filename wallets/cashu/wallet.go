@@ -31,6 +31,9 @@ type Wallet struct {
 	mint  *mint.Client
 	now   func() time.Time
 	every time.Duration
+	// many is how many small proofs are swapped for few great ones: no payment takes more than
+	// token.MaxProofs, and the record of each invoice stays as long as its proofs do.
+	many int
 
 	purse atomic.Pointer[purse.Purse]
 	// opening holds a token for the one who opens the purse.
@@ -50,7 +53,7 @@ func newWallet(set settings, vault wallets.Vault) (*Wallet, error) {
 		return nil, err
 	}
 	w := &Wallet{
-		set: set, vault: vault, mint: c, now: time.Now, every: resumeEvery,
+		set: set, vault: vault, mint: c, now: time.Now, every: resumeEvery, many: 2 * token.MaxProofs,
 		opening: make(chan struct{}, 1), listeners: make(map[*listener]struct{}),
 	}
 	w.life, w.end = context.WithCancel(context.Background())

@@ -114,6 +114,23 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestManySmallProofsAreMerged makes few proofs of many, whether they are redeemed or not.
+func TestManySmallProofsAreMerged(t *testing.T) {
+	double := minttest.New(t, minttest.Options{})
+	w := open(t, wallettest.NewEnv(t), provision(t, double.URL, nil))
+	w.many = 8
+	for range 20 {
+		fund(t, w, double, 1)
+	}
+	p, err := w.Purse(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, stop := subscribe(t, w, "")
+	defer stop()
+	eventually(t, "merged", func() bool { b := p.Balance(); return b.Proofs <= 8 && b.Available == 20 })
+}
+
 // TestUnpaidIsForgotten makes invoices that nobody pays: each is asked for a bounded number of times
 // and then nothing of it is left.
 func TestUnpaidIsForgotten(t *testing.T) {
