@@ -40,7 +40,11 @@ type balanceFacts struct {
 // adminEcash lists the purses: GET /l402/cashu/balance.
 func (a *App) adminEcash(r *http.Request) (any, error) {
 	list := []balanceFacts{}
-	for _, p := range a.allPurses() {
+	all, err := a.openPurses(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
 		b := p.Balance
 		facts := balanceFacts{
 			Mint: p.Mint, Unit: p.Unit, Name: p.Name, Wallet: p.Wallet, Seat: p.Seat, Own: p.Own,
@@ -108,7 +112,11 @@ func (a *App) adminSend(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusBadRequest, errors.New("key: give up to 128 characters that name this "+
 			"payment; the same request again then gives the same token and not a second one"))
 	}
-	chosen, err := body.choose(a.allPurses())
+	all, err := a.openPurses(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := body.choose(all)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +189,11 @@ func (a *App) adminRedeem(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusConflict, errors.New("redeem_to is not set: say in the cashu block of the global "+
 			"l402 options who is to be paid"))
 	}
-	chosen, err := choice.choose(a.allPurses())
+	all, err := a.openPurses(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choice.choose(all)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +242,10 @@ func (a *App) adminRestore(r *http.Request) (any, error) {
 	if err := a.openForRestore(ctx, &choice); err != nil {
 		return nil, err
 	}
-	all := a.allPurses()
+	all, err := a.openPurses(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	chosen, err := choice.choose(all)
 	if err != nil {
 		return nil, err

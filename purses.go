@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -26,6 +27,23 @@ type purseFacts struct {
 type purseWallet interface {
 	Purse(ctx context.Context) (*purse.Purse, error)
 }
+
+// openPurses is allPurses for a person who asks: it waits for the purses of a server that has just
+// started, since one that is not open yet would seem to be lost.
+func (a *App) openPurses(ctx context.Context) ([]purseFacts, error) {
+	if a.till != nil {
+		ctx, cancel := context.WithTimeout(ctx, openPatience)
+		defer cancel()
+		if err := a.till.house.Ready(ctx); err != nil {
+			return nil, adminError(http.StatusServiceUnavailable, fmt.Errorf("%w: the storage does not work yet, or the "+
+				"seat of an instance that died is still its own; ask again in half a minute", err))
+		}
+	}
+	return a.allPurses(), nil
+}
+
+// openPatience bounds how long a person waits for the purses to be open.
+const openPatience = 20 * time.Second
 
 // pursePatience bounds the opening of a wallet's purse.
 const pursePatience = 5 * time.Second

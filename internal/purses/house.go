@@ -229,6 +229,12 @@ func (h *House) current(ctx context.Context) (*term, error) {
 	}
 }
 
+// Ready waits until the purses that the storage knows are open. The error is ErrNotReady.
+func (h *House) Ready(ctx context.Context) error {
+	_, err := h.current(ctx)
+	return err
+}
+
 // Purse opens a purse, or finds it open. It is asked for anew for each use, since a purse fails with
 // purse.ErrStore when the process had to leave its seat. Errors are ErrNotReady, ErrFull, and those
 // of purse.Open; purse.ErrForeignMint for a mint that is not named.
