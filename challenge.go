@@ -105,6 +105,7 @@ func (h *Handler) subject(r *http.Request) string {
 
 // answer writes a problem, or hands it to the site's error routes where it has any.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *paywall.Problem) error {
+	passageOf(r).waive()
 	p.Look = h.look
 	setProblemPlaceholders(r, p)
 	if err := handOver(r, p); err != nil {

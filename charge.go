@@ -44,7 +44,7 @@ func (h *Handler) serveMetered(w http.ResponseWriter, r *http.Request, next cadd
 	before := w.Header().Clone()
 	writer := meter.NewWriter(w, r, held, limit, h.Charge == chargeAlways)
 	defer writer.Abandon() // where the upstream panics
-	err = h.pass(writer, r, next, g, true)
+	err = h.pass(writer, r, next, g, writer)
 	if errors.Is(err, errOutgrown) {
 		writer.GiveBack()
 		metrics.givenBack(h.Service)

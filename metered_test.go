@@ -154,6 +154,45 @@ func TestTwoGatesChargeOnce(t *testing.T) {
 	}
 }
 
+// TestASecondGateThatRefusesCostsNothing: what it answers is no answer that the first one sold.
+func TestASecondGateThatRefusesCostsNothing(t *testing.T) {
+	for name, errorRoutes := range map[string]string{"by itself": "", "through error routes": "handle_errors {\n\trespond {err.status_code}\n}"} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, "wallet play sandbox", `
+			@both header X-Both yes
+			route {
+				l402 10 sat {
+					service front
+					uses 1
+					charge always
+				}
+				l402 @both 20 sat {
+					service back
+					uses 1
+				}
+				test_upstream
+			}
+			`+errorRoutes)
+			front := s.buy("/x")
+			before := upstreamHits.Load()
+			back := s.buy("/x", "Authorization", front.authorization(), "X-Both", "yes")
+			for range 3 {
+				s.want(402, "GET", "/x", "Authorization", front.authorization(), "X-Both", "yes")
+			}
+			if upstreamHits.Load() != before {
+				t.Error("the upstream was reached")
+			}
+			both := []string{"Authorization", front.authorization(), "Authorization", back.authorization(), "X-Both", "yes"}
+			a := s.want(200, "GET", "/x", both...)
+			if a.Header.Get("X-L402-Remaining-Uses") != "0" {
+				t.Error(a.Header)
+			}
+			s.want(402, "GET", "/x", both...)
+			s.want(402, "GET", "/x", "Authorization", front.authorization())
+		})
+	}
+}
+
 func TestBytesAreCounted(t *testing.T) {
 	s := serve(t, "wallet play sandbox", metered("bytes 1kB")+`
 	header /large Content-Length 700

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-l402/caddy-l402/internal/cashier"
 	"github.com/caddy-l402/caddy-l402/internal/free"
 	"github.com/caddy-l402/caddy-l402/internal/limit"
+	"github.com/caddy-l402/caddy-l402/internal/meter"
 	"github.com/caddy-l402/caddy-l402/internal/paywall"
 	"github.com/caddy-l402/caddy-l402/l402"
 )
@@ -296,7 +297,7 @@ func (h *Handler) let(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	if (g.Uses > 0 || g.Bytes > 0) && !passageOf(r).isCharged(g.PaymentHash) {
 		return h.serveMetered(w, r, next, to, g)
 	}
-	return h.pass(w, r, next, g, false)
+	return h.pass(w, r, next, g, nil)
 }
 
 // revoked tells whether the operator took a token back.
@@ -306,13 +307,13 @@ func (a *App) revoked(g *l402.Grant) bool {
 }
 
 // pass hands an admitted request to the upstream.
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant, charged bool) error {
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *l402.Grant, charged *meter.Writer) error {
 	h.paid.Inc()
 	tellLife(w, r, g)
 	p := enter(r, h, g)
 	p.keepPrivate(w, r)
-	if charged {
-		p.charged = append(p.charged, g.PaymentHash)
+	if charged != nil {
+		p.charged = append(p.charged, charge{g.PaymentHash, charged})
 	}
 	if h.UpstreamCredentials != "keep" {
 		p.strip(r.Header, h.forms)

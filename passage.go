@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-l402/caddy-l402/internal/meter"
 	"github.com/caddy-l402/caddy-l402/l402"
 	"github.com/caddy-l402/caddy-l402/l402/payment"
 )
@@ -29,10 +30,16 @@ type passage struct {
 
 	// charged are the payments that the request was charged to, so that a second gate on its
 	// way charges nothing.
-	charged [][32]byte
+	charged []charge
 
 	// private is the value of the answer's Cache-Control: a slice of it costs no allocation.
 	private [1]string
+}
+
+// charge is a payment with the answer that it is spent on.
+type charge struct {
+	hash  [32]byte
+	meter *meter.Writer
 }
 
 // passageOf finds the request's passage, or returns nil where no gate let it pass yet.
@@ -111,11 +118,24 @@ func (p *passage) strip(h http.Header, forms l402.Form) {
 }
 
 // isCharged tells whether the request was charged to a payment already.
-func (p *passage) isCharged(hash [32]byte) bool { return p != nil && slices.Contains(p.charged, hash) }
+func (p *passage) isCharged(hash [32]byte) bool {
+	return p != nil && slices.ContainsFunc(p.charged, func(c charge) bool { return c.hash == hash })
+}
+
+// waive gives back what the gates before charged: a gate behind them refuses the request, so that
+// nothing is had for it.
+func (p *passage) waive() {
+	if p == nil {
+		return
+	}
+	for _, c := range p.charged {
+		c.meter.GiveBack()
+	}
+}
 
 // giveBack notes that a charge was taken back: a further gate charges anew.
 func (p *passage) giveBack(hash [32]byte) {
-	p.charged = slices.DeleteFunc(p.charged, func(charged [32]byte) bool { return charged == hash })
+	p.charged = slices.DeleteFunc(p.charged, func(c charge) bool { return c.hash == hash })
 }
 
 // credentialHeaders are the headers that may hold credentials: those of the request, or what an
