@@ -80,7 +80,11 @@ type purseChoice struct {
 }
 
 // choose finds the purses that are meant.
-func (c *purseChoice) choose(all []purseFacts) ([]purseFacts, error) {
+func (c *purseChoice) choose(ctx context.Context, a *App) ([]purseFacts, error) {
+	all, err := a.openPurses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []purseFacts
 	for _, p := range all {
 		if (c.Mint == "" || token.SameMint(c.Mint, p.Mint)) && (c.Unit == "" || c.Unit == p.Unit) &&
@@ -112,11 +116,7 @@ func (a *App) adminSend(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusBadRequest, errors.New("key: give up to 128 characters that name this "+
 			"payment; the same request again then gives the same token and not a second one"))
 	}
-	all, err := a.openPurses(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := body.choose(all)
+	chosen, err := body.choose(r.Context(), a)
 	if err != nil {
 		return nil, err
 	}
@@ -189,11 +189,7 @@ func (a *App) adminRedeem(r *http.Request) (any, error) {
 		return nil, adminError(http.StatusConflict, errors.New("redeem_to is not set: say in the cashu block of the global "+
 			"l402 options who is to be paid"))
 	}
-	all, err := a.openPurses(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := choice.choose(all)
+	chosen, err := choice.choose(r.Context(), a)
 	if err != nil {
 		return nil, err
 	}
@@ -242,11 +238,7 @@ func (a *App) adminRestore(r *http.Request) (any, error) {
 	if err := a.openForRestore(ctx, &choice); err != nil {
 		return nil, err
 	}
-	all, err := a.openPurses(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := choice.choose(all)
+	chosen, err := choice.choose(r.Context(), a)
 	if err != nil {
 		return nil, err
 	}
@@ -258,6 +250,7 @@ func (a *App) adminRestore(r *http.Request) (any, error) {
 		Found  uint64 `json:"found"`
 	}
 	list := []found{}
+	all := a.allPurses()
 	for _, p := range chosen {
 		if !p.Own {
 			continue // its own seed's purse takes all of it

@@ -14,6 +14,7 @@ import (
 	"github.com/lightningnetwork/lnd/lntypes"
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"github.com/caddy-l402/caddy-l402/internal/private"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
@@ -80,7 +81,7 @@ func (f *File) fail(step string, err error) error {
 // change edits the Book under the lock. Where edit fails nothing is written.
 func (f *File) change(ctx context.Context, edit func(*Book) error) error {
 	if err := os.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
-		return f.fail("making the folder of", bare(err))
+		return f.fail("making the folder of", private.Bare(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
@@ -89,7 +90,7 @@ func (f *File) change(ctx context.Context, edit func(*Book) error) error {
 		if err == nil {
 			err = errors.New("another process holds it")
 		}
-		return f.fail("locking", bare(err))
+		return f.fail("locking", private.Bare(err))
 	}
 	defer lock.Close()
 	book, err := f.load()
@@ -111,7 +112,7 @@ func (f *File) load() (*Book, error) {
 		return new(Book), nil
 	}
 	if err != nil {
-		return nil, bare(err)
+		return nil, private.Bare(err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && !info.Mode().IsRegular() {
@@ -119,7 +120,7 @@ func (f *File) load() (*Book, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return nil, bare(err)
+		return nil, private.Bare(err)
 	}
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("it is larger than %d bytes: begin another one", maxFile)
@@ -128,7 +129,7 @@ func (f *File) load() (*Book, error) {
 }
 
 // replace puts a complete new file in the place of the old one.
-func (f *File) replace(book *Book) (err error) {
+func (f *File) replace(book *Book) error {
 	data, err := book.Marshal()
 	if err != nil {
 		return err
@@ -137,35 +138,5 @@ func (f *File) replace(book *Book) (err error) {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
-	// CreateTemp makes files that only their owner can read.
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return bare(err)
-	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-		}
-	}()
-	if _, err = temp.Write(append(data, '\n')); err != nil {
-		return bare(err)
-	}
-	// What is written must outlive a crash: it stands for money.
-	if err = temp.Sync(); err != nil {
-		return bare(err)
-	}
-	if err = temp.Close(); err != nil {
-		return bare(err)
-	}
-	return os.Rename(temp.Name(), path)
-}
-
-// bare takes the path off an error, since fail names it.
-func bare(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
+	return private.Bare(private.Replace(path, append(data, '\n')))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gofrs/flock"
 	"go.uber.org/zap"
 
+	"github.com/caddy-l402/caddy-l402/internal/private"
 	"github.com/caddy-l402/caddy-l402/wallets"
 )
 
@@ -77,11 +78,7 @@ func (f *Folder) Close() error { return f.lock.Close() }
 func (f *Folder) Path() string { return f.path }
 
 func (f *Folder) fail(step string, err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		err = path.Err // fail names the folder
-	}
-	return fmt.Errorf("%s %w %s: %w", step, ErrFolder, f.path, err)
+	return fmt.Errorf("%s %w %s: %w", step, ErrFolder, f.path, private.Bare(err))
 }
 
 // file is where a value lies; kinds are letters and digits, ids any text.
@@ -107,48 +104,12 @@ func (f *Folder) PutDurable(_ context.Context, kind, id string, value []byte) er
 	return nil
 }
 
-// replace writes a file so that it is there as a whole after a crash, or not at all.
-func replace(name string, value []byte) (err error) {
-	dir := filepath.Dir(name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// replace writes a file, and makes its folder.
+func replace(name string, value []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	// CreateTemp makes files that only their owner can read.
-	temp, err := os.CreateTemp(dir, ".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-		}
-	}()
-	if _, err = temp.Write(value); err != nil {
-		return err
-	}
-	if err = temp.Sync(); err != nil {
-		return err
-	}
-	if err = temp.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(temp.Name(), name); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-// syncFolder makes a change of names outlive a crash, where systems can be asked for that.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return private.Replace(name, value)
 }
 
 // GetDurable implements wallets.Vault.
@@ -199,12 +160,7 @@ func (f *Folder) ListDurable(ctx context.Context, kind string) ([]wallets.Durabl
 func (f *Folder) DeleteDurable(_ context.Context, kind, id string) error {
 	name, err := f.file(kind, id)
 	if err == nil {
-		if err = os.Remove(name); errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(name))
+		err = private.Remove(name)
 	}
 	if err != nil {
 		return f.fail("deleting from", err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/caddy-l402/caddy-l402/internal/private"
 )
 
 const (
@@ -53,18 +55,14 @@ func update(ctx context.Context, path, host, credential string) error {
 	if text, err = Set(text, host, credential); err != nil {
 		return err
 	}
-	return replace(path, text)
+	return private.Replace(path, []byte(text))
 }
 
 func named(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var inner *fs.PathError
-	if errors.As(err, &inner) {
-		err = inner.Err
-	}
-	return fmt.Errorf("%w %s: %w", ErrFile, path, err)
+	return fmt.Errorf("%w %s: %w", ErrFile, path, private.Bare(err))
 }
 
 func resolve(path string) string {
@@ -94,29 +92,4 @@ func read(path string) (string, error) {
 		err = fmt.Errorf("it is larger than %d bytes", maxFile)
 	}
 	return string(text), err
-}
-
-func replace(path, text string) (err error) {
-	// CreateTemp makes files that only their owner can read.
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-		}
-	}()
-	if _, err = temp.WriteString(text); err != nil {
-		return err
-	}
-	// What is written must outlive a crash: it stands for money.
-	if err = temp.Sync(); err != nil {
-		return err
-	}
-	if err = temp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/lightningnetwork/lnd/lntypes"
+
+	"github.com/caddy-l402/caddy-l402/internal/private"
 )
 
 const (
@@ -71,7 +73,7 @@ func (f *File) load() ([]Token, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, bare(err)
+		return nil, private.Bare(err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && !info.Mode().IsRegular() {
@@ -79,7 +81,7 @@ func (f *File) load() ([]Token, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
-		return nil, bare(err)
+		return nil, private.Bare(err)
 	}
 	if len(data) > maxSize {
 		return nil, fmt.Errorf("it is larger than %d bytes: begin another one", maxSize)
@@ -115,15 +117,6 @@ func parse(data []byte) ([]Token, error) {
 	return c.Tokens, nil
 }
 
-// bare takes the path off an error, since fail names it.
-func bare(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
-}
-
 // Update changes the tokens under the lock.
 func (f *File) Update(ctx context.Context, change func([]Token) []Token) error {
 	locked, err := f.Lock(ctx)
@@ -140,7 +133,7 @@ func (f *File) Lock(ctx context.Context) (*Locked, error) {
 	lock := flock.New(f.path+".lock", flock.SetPermissions(0o600))
 	ok, err := lock.TryLockContext(ctx, lockPoll)
 	if err != nil {
-		return nil, f.fail("locking", bare(err))
+		return nil, f.fail("locking", private.Bare(err))
 	}
 	if !ok {
 		return nil, f.fail("locking", errors.New("another process holds it"))
@@ -191,31 +184,10 @@ func (l *Locked) write(tokens []Token) error {
 	return nil
 }
 
-func (f *File) replace(tokens []Token) (err error) {
+func (f *File) replace(tokens []Token) error {
 	data, err := json.MarshalIndent(contents{Version: version, Tokens: tokens}, "", "\t")
 	if err != nil {
 		return err
 	}
-	// CreateTemp makes files that only their owner can read.
-	temp, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*")
-	if err != nil {
-		return bare(err)
-	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-		}
-	}()
-	if _, err = temp.Write(append(data, '\n')); err != nil {
-		return bare(err)
-	}
-	// What is written must outlive a crash: it stands for money.
-	if err = temp.Sync(); err != nil {
-		return bare(err)
-	}
-	if err = temp.Close(); err != nil {
-		return bare(err)
-	}
-	return os.Rename(temp.Name(), f.path)
+	return private.Bare(private.Replace(f.path, append(data, '\n')))
 }
