@@ -147,11 +147,12 @@ func (m mortal) GetDurable(ctx context.Context, kind, id string) (out []byte, er
 
 // world is a mint, and a disk on which one process after another lives.
 type world struct {
-	t    testing.TB
-	mint *minttest.Mint
-	disk *disk
-	url  string
-	key  *ecash.PrivateKey
+	t     testing.TB
+	mint  *minttest.Mint
+	disk  *disk
+	url   string
+	key   *ecash.PrivateKey
+	batch int // see Options
 
 	mu    sync.Mutex
 	life  *life
@@ -231,7 +232,7 @@ func (w *world) startNamed(l *life, name string, others func() []*Purse) *Purse 
 	}
 	p, err := Open(context.Background(), Options{
 		Mint: client, Unit: "sat", Store: mortal{w.disk, l}, Seed: seed, Keys: []*ecash.PrivateKey{w.key},
-		Name: name, Others: others, Network: wallets.Regtest, Patience: 20 * time.Second, Now: w.now,
+		Name: name, Others: others, Network: wallets.Regtest, Patience: 20 * time.Second, Now: w.now, batch: w.batch,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -301,6 +302,7 @@ func kill(t *testing.T, opts minttest.Options, prepare func(w *world), act func(
 	for _, after := range []bool{false, true} {
 		for step := 0; ; step += stride {
 			w := newWorld(t, opts)
+			w.batch = 8 // the purse of each step looks for signatures, which is most of the work
 			if prepare != nil {
 				prepare(w)
 			}

@@ -19,6 +19,7 @@ var mints = map[string]minttest.Options{
 
 // A payer who repeats the token is served, with the same change, wherever the process died.
 func TestKillReceive(t *testing.T) {
+	t.Parallel()
 	for name, opts := range mints {
 		t.Run(name, func(t *testing.T) {
 			var paid *token.Token
@@ -90,6 +91,7 @@ func TestKillOffline(t *testing.T) {
 }
 
 func TestKillBuy(t *testing.T) {
+	t.Parallel()
 	for name, opts := range mints {
 		t.Run(name, func(t *testing.T) {
 			var invoice *Invoice
@@ -118,6 +120,7 @@ func TestKillBuy(t *testing.T) {
 }
 
 func TestKillSend(t *testing.T) {
+	t.Parallel()
 	for name, opts := range mints {
 		t.Run(name, func(t *testing.T) {
 			kill(t, opts, func(w *world) { w.fund(w.open(), 16, 16) },
@@ -142,6 +145,7 @@ func TestKillSend(t *testing.T) {
 }
 
 func TestKillPay(t *testing.T) {
+	t.Parallel()
 	for name, opts := range mints {
 		t.Run(name, func(t *testing.T) {
 			var invoice string
@@ -175,6 +179,7 @@ func TestKillPay(t *testing.T) {
 
 // After the loss of the whole store the seed has everything.
 func TestKillRestore(t *testing.T) {
+	t.Parallel()
 	kill(t, minttest.Options{}, func(w *world) {
 		p := w.open()
 		w.fund(p, 16, 4)

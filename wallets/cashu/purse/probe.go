@@ -70,8 +70,8 @@ func (p *Purse) setProbed(id ecash.KeysetID, done bool) {
 // batches have none and the counter until is reached. next is behind the last of them, and zero where
 // there is none.
 func (p *Purse) signed(ctx context.Context, id ecash.KeysetID, from, until uint64) (found []token.Proof, next uint64, err error) {
-	for empty := 0; empty < emptyBatches || from < until; from += batch {
-		slots := make([]slot, batch)
+	for empty := 0; empty < emptyBatches || from < until; from += uint64(p.opts.batch) {
+		slots := make([]slot, p.opts.batch)
 		for i := range slots {
 			slots[i] = slot{Keyset: id, Counter: from + uint64(i)}
 		}

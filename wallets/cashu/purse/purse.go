@@ -73,6 +73,10 @@ type Options struct {
 	Paid func(Invoice)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	// batch is how many outputs the mint is asked for at a time where signatures are looked for;
+	// tests that open thousands of purses ask for fewer. Zero is standardBatch.
+	batch int
 }
 
 // Purse keeps ecash of one mint and unit. It is safe for concurrent use within a process.
@@ -132,6 +136,9 @@ func Open(ctx context.Context, opts Options) (*Purse, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.batch <= 0 {
+		opts.batch = standardBatch
 	}
 	p := &Purse{
 		opts:        opts,

@@ -261,6 +261,7 @@ func TestConcurrentReceive(t *testing.T) {
 
 // A mint that is away, slow or confused loses nobody's money.
 func TestBrokenMint(t *testing.T) {
+	t.Parallel()
 	for name, v := range map[string]struct {
 		kind minttest.Kind
 		path string

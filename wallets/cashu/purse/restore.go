@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// batch and emptyBatches are how NUT-13 looks for what a seed has.
-	batch        = 100
-	emptyBatches = 3
+	// standardBatch and emptyBatches are how NUT-13 looks for what a seed has.
+	standardBatch = 100
+	emptyBatches  = 3
 	// perRecord keeps a record of restored proofs below the bound of a store.
 	perRecord = 400
 )
