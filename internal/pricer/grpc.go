@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -65,6 +66,10 @@ func (o *overGRPC) ask(ctx context.Context, q Question) (Price, error) {
 	}
 	answer, err := rpc.GetPrice(ctx, conn, &rpc.GetPriceRequest{Path: q.Path, HttpRequestText: q.text()})
 	if err != nil {
+		if status.Code(err) == codes.DeadlineExceeded {
+			// The program hears of the deadline and may say so a moment before our own clock does.
+			return Price{}, context.DeadlineExceeded
+		}
 		// What the program says may repeat what the client sent.
 		cause := ""
 		if strings.Contains(status.Convert(err).Message(), "x509: ") {

@@ -113,8 +113,11 @@ func (p *Program) call(key string, q Question) (Price, error) {
 	defer cancel()
 	begin := p.Now()
 	price, err := p.asker.ask(ctx, q)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		err = fmt.Errorf("no answer within %s: %w", p.config.Timeout, ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("no answer within %s: %w", p.config.Timeout, err)
 	}
 	if p.Called != nil && p.life.Err() == nil {
 		failed := err

@@ -292,6 +292,7 @@ func aperturePrices(t *testing.T, prices map[string]int64, opts ...grpc.ServerOp
 		md, _ := metadata.FromIncomingContext(ctx)
 		if fields[1] == "/hangs" {
 			<-ctx.Done()
+			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 		sats, known := prices[fields[1]]
 		switch {
