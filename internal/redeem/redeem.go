@@ -17,8 +17,9 @@ import (
 const (
 	// DefaultPatience bounds writes to the store though the caller has gone.
 	DefaultPatience = 10 * time.Second
-	// lockTimeout bounds the wait for another instance.
-	lockTimeout = 10 * time.Second
+	// lockTimeout bounds the wait for another instance. It is longer than storages take to notice
+	// that the holder of a lock is dead, which is ten seconds for files.
+	lockTimeout = 25 * time.Second
 	// maxParts bounds what one call does.
 	maxParts = 32
 )
