@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -107,23 +105,14 @@ func (f *File) change(ctx context.Context, edit func(*Book) error) error {
 }
 
 func (f *File) load() (*Book, error) {
-	file, err := os.Open(f.Path)
-	if errors.Is(err, fs.ErrNotExist) {
+	data, err := private.Read(f.Path, maxFile)
+	switch {
+	case errors.Is(err, private.ErrTooLarge):
+		return nil, fmt.Errorf("%w: begin another one", err)
+	case err != nil:
+		return nil, err
+	case data == nil:
 		return new(Book), nil
-	}
-	if err != nil {
-		return nil, private.Bare(err)
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return nil, private.Bare(err)
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("it is larger than %d bytes: begin another one", maxFile)
 	}
 	return ParseBook(data)
 }

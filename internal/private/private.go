@@ -1,14 +1,47 @@
-// Package private writes files that stand for money or open something: only their owner reads them,
+// Package private reads and writes files that stand for money or open something: only their owner reads them,
 // and after a crash each is there as a whole, the old one or the new one.
 package private
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 )
+
+// ErrTooLarge says that a file is larger than its reader allows.
+var ErrTooLarge = errors.New("it is larger")
+
+// Read reads a file of at most most bytes. One that does not exist gives nothing and no error. What is
+// no regular file is refused before it is opened, since a pipe would keep the reader waiting. Errors
+// hold no path; that of a file that is too large wraps ErrTooLarge.
+func Read(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, Bare(err)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, Bare(err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err != nil {
+		return nil, Bare(err)
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%w than %d bytes", ErrTooLarge, most)
+	}
+	return data, nil
+}
 
 // Replace puts a complete new file in the place of the old one, if there is one. Its folder must
 // exist. Where the path is a link, the link is replaced: callers that keep links resolve them before.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +50,36 @@ func TestReplaceRefused(t *testing.T) {
 	}
 	if err := Replace(filepath.Join(dir, "none", "file"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("in a folder that is not there: %v", err)
+	}
+}
+
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if data, err := Read(path, 4); data != nil || err != nil {
+		t.Errorf("a file that is not there: %q, %v", data, err)
+	}
+	for text, whole := range map[string]bool{"": true, "four": true, "fives": false} {
+		if err := Replace(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		data, err := Read(path, 4)
+		if whole && (err != nil || data == nil || string(data) != text) || !whole && !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%q: %q, %v", text, data, err)
+		}
+	}
+	if _, err := Read(dir, 4); err == nil || strings.Contains(err.Error(), dir) {
+		t.Errorf("a folder: %v", err)
+	}
+	if runtime.GOOS == "windows" {
+		return // it has no such pipes
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(pipe, 4); err == nil {
+		t.Error("a pipe was read")
 	}
 }
 

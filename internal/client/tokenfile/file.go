@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -68,23 +65,14 @@ func (f *File) Load() ([]Token, error) {
 }
 
 func (f *File) load() ([]Token, error) {
-	file, err := os.Open(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	data, err := private.Read(f.path, maxSize)
+	switch {
+	case errors.Is(err, private.ErrTooLarge):
+		return nil, fmt.Errorf("%w: begin another one", err)
+	case err != nil:
+		return nil, err
+	case data == nil:
 		return nil, nil
-	}
-	if err != nil {
-		return nil, private.Bare(err)
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err != nil {
-		return nil, private.Bare(err)
-	}
-	if len(data) > maxSize {
-		return nil, fmt.Errorf("it is larger than %d bytes: begin another one", maxSize)
 	}
 	return parse(data)
 }
